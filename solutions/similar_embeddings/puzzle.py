@@ -1,0 +1,342 @@
+"""Suspiciously similar embeddings: what is asked, how it is checked, and what each wrong answer looks like."""
+
+import math
+
+import torch
+from mechpuzzles.checks import Case
+from mechpuzzles.limits import Limits
+from mechpuzzles.puzzle import FreeText, Part, Puzzle, Symptom
+
+# ---- the oracle: plain Python over pairs of rows; it never forms the mean vector ------------------------------------
+
+
+def dot(a, b):
+    return math.fsum(x * y for x, y in zip(a, b, strict=True))
+
+
+def cosine(a, b):
+    return dot(a, b) / math.sqrt(dot(a, a) * dot(b, b))
+
+
+def slow_mean_pairwise_cosine(W):
+    rows = W.double().tolist()
+    pairs = [(i, j) for i in range(len(rows)) for j in range(i)]
+    return math.fsum(cosine(rows[i], rows[j]) for i, j in pairs) / len(pairs)
+
+
+def slow_cosine_to_mean(W):
+    """``w_i . m`` is the average of ``w_i . w_j`` over j, and ``m . m`` the average of those."""
+    rows = W.double().tolist()
+    along = [math.fsum(dot(a, b) for b in rows) / len(rows) for a in rows]
+    squared_length = math.fsum(along) / len(rows)
+    return torch.tensor([x / math.sqrt(dot(a, a) * squared_length) for x, a in zip(along, rows, strict=True)])
+
+
+def slow_centre(W):
+    """A centred row is its average difference from every row."""
+    return torch.stack([torch.stack([row - other for other in W.double()]).mean(0) for row in W.double()])
+
+
+def slow_offset_ratio(W):
+    """The squared length of the mean is the average dot product over all ordered pairs, each row with itself too."""
+    rows = W.double().tolist()
+    squared_length = math.fsum(dot(a, b) for a in rows for b in rows) / len(rows) ** 2
+    return math.sqrt(squared_length) * len(rows) / math.fsum(math.sqrt(dot(a, a)) for a in rows)
+
+
+# ---- the inputs: heavy-tailed norms, few rows, a common offset whose coordinates do not average to zero ------------
+
+
+def rows(rng, n, d_model, offset):
+    directions = torch.randn(n, d_model, generator=rng)
+    common = offset * (torch.randn(d_model, generator=rng) + 0.7)
+    lengths = torch.exp(0.9 * torch.randn(n, 1, generator=rng))
+    return lengths * (directions + common)
+
+
+def small_cases(rng):
+    for n, d_model, offset in ((7, 5, 2.0), (6, 9, 0.8), (11, 4, 0.0)):
+        yield Case((rows(rng, n, d_model, offset),))
+
+
+def vocabulary_case(rng, n, limits, d_model=8, kinds=7):
+    """Many rows but few directions, so that the mean over all pairs is known exactly from a few cosines."""
+    directions = torch.randn(kinds, d_model, generator=rng) + 0.5
+    share = torch.tensor([0.02, 0.04, 0.08, 0.12, 0.18, 0.24, 0.32])
+    counts = (share * n).long()
+    counts[-1] += n - counts.sum()
+    lengths = torch.exp(0.5 * torch.randn(n, 1, generator=rng))
+    W = directions.repeat_interleave(counts, 0) * lengths
+    of = [(m, row) for m, row in zip(counts.tolist(), directions.double().tolist(), strict=True)]
+    total = math.fsum(m * k * cosine(a, b) for m, a in of for k, b in of)
+    return Case((W,), want=(total - n) / (n * (n - 1)), limits=limits)
+
+
+def mean_cases(rng):
+    yield from small_cases(rng)
+    yield vocabulary_case(rng, n=3_000, limits=Limits(seconds=20, extra_mb=16))
+    yield vocabulary_case(rng, n=100_000, limits=Limits(seconds=4))
+
+
+# ---- the ways of being wrong --------------------------------------------------------------------------------------
+
+
+def cosines(W):
+    unit = W / W.norm(dim=-1, keepdim=True)
+    return unit @ unit.T
+
+
+def over_pairs(matrix):
+    n = len(matrix)
+    return (matrix.sum() - matrix.trace()) / (n * (n - 1))
+
+
+def row_centred(W):
+    return W - W.mean(dim=1, keepdim=True)
+
+
+def unit_rows(W):
+    return W / W.norm(dim=-1, keepdim=True)
+
+
+def small(wrong):
+    """A wrong formula that needs an n-by-n matrix, tried on few rows only."""
+    return lambda W: wrong(W) if len(W) <= 3_000 else torch.tensor(math.nan)
+
+
+MEAN_SYMPTOMS = (
+    Symptom.gives(
+        "diagonal_kept",
+        lambda W: unit_rows(W).mean(0).square().sum(),
+        "This is the mean when each token is also compared with itself: {n} of those cosines are 1 for no reason.",
+    ),
+    Symptom.gives(
+        "pairs_miscounted",
+        lambda W: (unit_rows(W).sum(0).square().sum() - len(W)) / (len(W) * (len(W) - 1)) / 2,
+        "Exactly half of the mean: each pair was added once, but divided by as if it had been added twice.",
+    ),
+    Symptom.gives(
+        "divided_by_all_pairs",
+        lambda W: (unit_rows(W).sum(0).square().sum() - len(W)) / len(W) ** 2,
+        "The sum leaves out each token with itself, but the division by n squared still counts those pairs.",
+    ),
+    Symptom.gives(
+        "dot_products",
+        lambda W: (W.sum(0).square().sum() - W.square().sum()) / (len(W) * (len(W) - 1)),
+        "This is the mean dot product. A cosine also divides by both lengths, so a long row counts no more than a short one.",
+    ),
+    Symptom.gives(
+        "absolute_values",
+        small(lambda W: over_pairs(cosines(W).abs())),
+        "This is the mean of |cosine|. Opposite directions should cancel, not add.",
+    ),
+    Symptom.gives(
+        "row_mean_subtracted",
+        small(lambda W: over_pairs(cosines(row_centred(W)))),
+        "Each row's own mean over its {d_model} coordinates was subtracted first. Here the rows are to be taken as they are.",
+    ),
+    Symptom.gives(
+        "already_centred",
+        small(lambda W: over_pairs(cosines(W - W.mean(0)))),
+        "The mean row was subtracted first. First measure the rows as they are; the cure comes later.",
+    ),
+    Symptom.gives(
+        "columns_normalised",
+        small(lambda W: over_pairs((W / W.norm(dim=0)) @ (W / W.norm(dim=0)).T)),
+        "The columns were given length one. A token is a row: it is the {n} rows that need length one.",
+    ),
+    Symptom.gives(
+        "to_the_mean",
+        lambda W: (unit_rows(W) @ unit_rows(W.mean(0, keepdim=True)).T).mean(),
+        "This is the mean cosine between a token and the average token. Asked for are pairs of tokens.",
+    ),
+    Symptom.exceeds(
+        "n_by_n",
+        "Right on few rows, but on {n} rows {broke}. GPT-Neo has 50,257: 2.5 billion cosines, 10 GB. "
+        "You need their sum, not each of them, and that is the squared length of one vector. Which?",
+    ),
+    Symptom(
+        "subsample",
+        lambda got, want, W: len(W) >= 3_000 and got.shape == want.shape,
+        "Right on few rows, but not on {n}. If you took a subsample: every row counts here, and the rare ones differ.",
+    ),
+)
+
+TO_MEAN_SYMPTOMS = (
+    Symptom.gives(
+        "dot_products",
+        lambda W: W @ W.mean(0),
+        "These are dot products with the mean row. Divide by both lengths: the row's and the mean's.",
+    ),
+    Symptom.gives(
+        "one_length_missing",
+        lambda W: W @ unit_rows(W.mean(0, keepdim=True))[0],
+        "Divided by the length of the mean, but not by each row's own: long rows look aligned merely by being long.",
+    ),
+    Symptom.gives(
+        "mean_not_normalised",
+        lambda W: unit_rows(W) @ W.mean(0),
+        "Divided by each row's length, but not by the mean's own: these are lengths along each row, not cosines.",
+    ),
+    Symptom.gives(
+        "mean_of_directions",
+        lambda W: unit_rows(W) @ unit_rows(unit_rows(W).mean(0, keepdim=True))[0],
+        "The rows were given length one before they were averaged. Asked for is the mean of the rows as they are.",
+    ),
+    Symptom.gives(
+        "averaged_away",
+        lambda W: (unit_rows(W) @ unit_rows(W.mean(0, keepdim=True)).T).mean(),
+        "Right, but averaged: keep one cosine per token, so that one can see whether any token escapes.",
+    ),
+    Symptom.gives(
+        "mean_pairwise",
+        lambda W: (cosines(W).sum(1) - 1) / (len(W) - 1),
+        "This is each token's mean cosine with the other tokens: close, but an average of cosines is not a cosine with the average.",
+    ),
+)
+
+CENTRE_SYMPTOMS = (
+    Symptom.gives(
+        "row_mean_subtracted",
+        row_centred,
+        "Each row lost its own mean over {d_model} coordinates: that is what LayerNorm does. "
+        "What the rows share is the mean over the {n} tokens.",
+    ),
+    Symptom.gives(
+        "scalar_mean_subtracted",
+        lambda W: W - W.mean(),
+        "One number was subtracted everywhere: the mean of all {n} x {d_model} entries. The mean row has {d_model} numbers.",
+    ),
+    Symptom.gives(
+        "normalised_before_centring",
+        lambda W: unit_rows(W) - unit_rows(W).mean(0),
+        "The rows were given length one and then centred. That removes another mean, in which a short row counts as much as a long one.",
+    ),
+    Symptom.gives(
+        "normalised_after_centring",
+        lambda W: unit_rows(W - W.mean(0)),
+        "Centred, and then every row was given length one. Keep the lengths: only the origin is to move.",
+    ),
+    Symptom.gives(
+        "standardised",
+        lambda W: (W - W.mean(0)) / W.std(0),
+        "Centred, and then each coordinate was divided by its spread. Keep the scale: only the origin is to move.",
+    ),
+    Symptom.gives(
+        "direction_projected_out",
+        lambda W: W - (W @ unit_rows(W.mean(0, keepdim=True)).T) * unit_rows(W.mean(0, keepdim=True)),
+        "The whole direction of the mean was removed, from each row another amount. Centring subtracts the same vector everywhere.",
+    ),
+    Symptom.gives(
+        "mean_added",
+        lambda W: W + W.mean(0),
+        "The mean row was added, not subtracted: the origin moved the wrong way.",
+    ),
+)
+
+RATIO_SYMPTOMS = (
+    Symptom.gives(
+        "upside_down",
+        lambda W: W.norm(dim=1).mean() / W.mean(0).norm(),
+        "The ratio is upside down. The length of the mean goes above.",
+    ),
+    Symptom.gives(
+        "norm_of_norms",
+        lambda W: W.mean(0).norm() / W.square().sum(1).mean().sqrt(),
+        "Below the line is the root mean square of the lengths. Asked for is their plain mean, which a few long rows pull less.",
+    ),
+    Symptom.gives(
+        "mean_of_directions",
+        lambda W: unit_rows(W).mean(0).norm(),
+        "The rows were given length one before they were averaged. Take the mean of the rows as they are.",
+    ),
+    Symptom.gives(
+        "always_one",
+        lambda W: torch.ones(()),
+        "That is the norm of the mean over the norm of the mean. The average below the line is over lengths: norm first, then mean.",
+    ),
+    Symptom.gives(
+        "frobenius",
+        lambda W: W.mean(0).norm() / W.norm(),
+        "Below the line is the norm of the whole matrix, which grows with the number of rows. Take one length per row, then their mean.",
+    ),
+)
+
+PUZZLE = Puzzle(
+    slug="similar_embeddings",
+    title="Suspiciously similar embeddings",
+    question="Two random tokens of GPT-Neo have embeddings with cosine above 0.9. Does it think all words mean the same?",
+    principle="A cosine is measured from an origin, and nothing says that the model's zero means anything.",
+    minutes=45,
+    models=("gpt-neo-125m", "mini-neo", "gpt2", "mini-gpt2", "mini-untied"),
+    after=(),
+    problems=(),
+    parts=(
+        Part(
+            name="mean_pairwise_cosine",
+            takes=("n d_model",),
+            returns="",
+            points=3,
+            cases=mean_cases,
+            spec=slow_mean_pairwise_cosine,
+            symptoms=MEAN_SYMPTOMS,
+            hints=(
+                "Give each row length one. What is the dot product of two such rows?",
+                "Multiply out |u_1 + u_2 + ... + u_n|^2 for three rows on paper. Which terms do you want, and which not?",
+                "Sum the unit rows, square the length of that sum, take away the n ones, divide by the n(n-1) terms left.",
+            ),
+            meaning="One vector did it: for unit rows, the mean over all pairs is the squared length of their mean, "
+            "up to the diagonal. Much similarity needs only one big common part.",
+        ),
+        Part(
+            name="cosine_to_mean",
+            takes=("n d_model",),
+            returns="n",
+            points=2,
+            cases=small_cases,
+            spec=slow_cosine_to_mean,
+            symptoms=TO_MEAN_SYMPTOMS,
+            hints=(
+                "The mean is over tokens: it is one vector with d_model numbers.",
+                "A cosine divides a dot product by two lengths. Here: W @ mean, the length of each row, the length of the mean.",
+            ),
+            meaning="If every token points along the mean, every two tokens point along each other.",
+        ),
+        Part(
+            name="centre",
+            takes=("n d_model",),
+            returns="n d_model",
+            points=2,
+            cases=small_cases,
+            spec=slow_centre,
+            symptoms=CENTRE_SYMPTOMS,
+            hints=(
+                "You want a new origin, the same for all tokens. Which point?",
+                "W has shape [n, d_model]. Over which of the two axes do you average to be left with one vector?",
+            ),
+            meaning="All differences between tokens are as they were; only the point from which they are seen has moved.",
+        ),
+        Part(
+            name="offset_ratio",
+            takes=("n d_model",),
+            returns="",
+            points=2,
+            cases=small_cases,
+            spec=slow_offset_ratio,
+            symptoms=RATIO_SYMPTOMS,
+            hints=("Two averages, in opposite order: the length of an average above, the average of lengths below.",),
+            meaning="Near 0 the cloud surrounds its origin; near 1 the origin lies far outside, and every cosine is a view from afar.",
+        ),
+    ),
+    free_text=(
+        FreeText(
+            name="explanation",
+            points=3,
+            rubric=(
+                "The mean embedding is large against the spread around it, so it dominates every cosine.",
+                "The origin is arbitrary: centre, or say why not.",
+                "What the centred histogram shows and does not: its mean is near zero by construction, its width and tail are not.",
+            ),
+        ),
+    ),
+)

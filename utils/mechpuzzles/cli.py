@@ -1,0 +1,175 @@
+"""The ``mechpuzzles`` command."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from mechpuzzles import folders
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Mech Interp Puzzles: build, verify and measure the series.",
+)
+zoo_app = typer.Typer(no_args_is_help=True, help="The bundled models: their recipes and weights.")
+bench_app = typer.Typer(no_args_is_help=True, help="Measure, as ratios within one run.")
+app.add_typer(zoo_app, name="zoo")
+app.add_typer(bench_app, name="bench")
+
+Slugs = Annotated[Optional[list[str]], typer.Argument(metavar="[SLUG]...", help="Which puzzles; all without any.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+console = Console()
+errors = Console(stderr=True)
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=2))
+
+
+def _root_and(wanted: list[str] | None) -> tuple[Path, list[str]]:
+    try:
+        root = folders.checkout()
+        return root, folders.chosen(root, wanted)
+    except (FileNotFoundError, ValueError) as error:
+        errors.print(str(error), style="red", markup=False)
+        raise typer.Exit(2) from None
+
+
+@app.command("list")
+def list_puzzles(as_json: AsJson = False) -> None:
+    """The puzzles, prerequisites first."""
+    root, slugs = _root_and(None)
+    puzzles = [folders.declared(root, slug) for slug in slugs]
+    if as_json:
+        keys = ("slug", "title", "question", "principle", "after", "minutes", "models")
+        _print_json([{key: getattr(p, key) for key in keys} | {"progress": _progress(p)} for p in puzzles])
+        return
+    table = Table("puzzle", "question", "minutes", "after", "parts right")
+    for p in puzzles:
+        done = _progress(p)
+        table.add_row(p.slug, p.question, str(p.minutes), ", ".join(p.after), f"{done['right']} of {done['parts']}")
+    console.print(table)
+
+
+def _progress(puzzle: Any) -> dict[str, int]:
+    from mechpuzzles import journal
+
+    right = {e["part"] for e in journal.entries(puzzle.slug, "check") if e["outcome"] == "right"}
+    return {"right": len(right & {part.name for part in puzzle.parts}), "parts": len(puzzle.parts)}
+
+
+@app.command()
+def build(
+    slugs: Slugs = None,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; fail if anything is not as built.")] = False,
+) -> None:
+    """Make the source notebooks, the release and the index from the puzzle folders."""
+    from mechpuzzles import build as builder
+    from mechpuzzles import index
+
+    root, chosen = _root_and(slugs)
+    said = []
+    for slug in chosen:
+        said += builder.stale(root, slug) if check else builder.build(root, slug)
+    said += index.stale(root) if check else index.write(root)
+    for line in said:
+        console.print(line, markup=False)
+    if check and said:
+        raise typer.Exit(1)
+
+
+@app.command()
+def verify(slugs: Slugs = None, as_json: AsJson = False) -> None:
+    """Hold puzzles to the gate: mutants, alternatives, impostors, points, leaks, time."""
+    import torch
+
+    from mechpuzzles.verify import verify as verify_one
+
+    torch.set_num_threads(1)
+    root, chosen = _root_and(slugs)
+    reports = [verify_one(root, slug) for slug in chosen]
+    if as_json:
+        _print_json([report.row() for report in reports])
+    else:
+        table = Table("puzzle", "parts", "symptoms", "mutants killed", "alternatives passing", "power", "release", "solution", "seconds")
+        for r in reports:
+            killed, passing = f"{r.killed} of {r.mutants}", f"{r.passing} of {r.alternatives}"
+            points = (f"{r.release_points:g}", f"{r.solution_points:g}", f"{r.seconds:g}")
+            table.add_row(r.slug, str(r.parts), str(r.symptoms), killed, passing, f"{r.power:g}", *points)
+        console.print(table)
+        killed, mutants = sum(r.killed for r in reports), sum(r.mutants for r in reports)
+        console.print(f"kill rate: {killed} of {mutants} mutants met their own sentence")
+    for report in reports:
+        for problem in report.problems:
+            errors.print(f"{report.slug}: {problem}", style="red", markup=False)
+    if any(report.problems for report in reports):
+        raise typer.Exit(1)
+
+
+@app.command()
+def start() -> None:
+    """Open JupyterLab on the series."""
+    root, _ = _root_and(None)
+    os.chdir(root / "puzzles")
+    os.execlp("jupyter", "jupyter", "lab", "README.md")
+
+
+@zoo_app.command("list")
+def zoo_list(as_json: AsJson = False) -> None:
+    """The bundled models."""
+    from mechpuzzles import zoo
+
+    cards = [zoo.card(name) for name in zoo.names()]
+    if as_json:
+        _print_json(cards)
+        return
+    for name, card in zip(zoo.names(), cards, strict=True):
+        console.print(f"[bold]{name}[/bold]  {card['description']}")
+
+
+@zoo_app.command("train")
+def zoo_train(name: str, into: Annotated[Path, typer.Option(help="Where the model's folder is written.")]) -> None:
+    """Train a bundled model again by its recipe."""
+    from mechpuzzles import zoo
+
+    zoo.train(name, into)
+
+
+@zoo_app.command("verify")
+def zoo_verify() -> None:
+    """Hold the bundled weights to their checksums and measured metrics."""
+    from mechpuzzles import zoo
+
+    problems = [f"{name}: {problem}" for name in zoo.names() for problem in zoo.verify(name)]
+    for problem in problems:
+        errors.print(problem, style="red", markup=False)
+    if problems:
+        raise typer.Exit(1)
+
+
+@bench_app.command("geometry")
+def bench_geometry(as_json: AsJson = False) -> None:
+    """The exact histogram of all pairs against the matrix product alone, and against the post's snippet."""
+    from mechpuzzles.bench import bench_geometry as run
+
+    result = run()
+    if as_json:
+        _print_json(result)
+        return
+    console.print(
+        f"all pairs of {result['n']:,} x {result['d']}: {result['cpu_s']:.1f} CPU s, {result['ratio']:.3f} times the matrix "
+        f"product alone; figure {result['figure_bytes']:,} bytes; {result['extra_mb']:.0f} MB beside the matrix"
+    )
+    post = result["post"]
+    console.print(
+        f"the post's snippet at {post['n']:,}: {post['cpu_s']:.1f} CPU s, figure {post['figure_bytes']:,} bytes, {post['extra_mb']:.0f} MB"
+    )

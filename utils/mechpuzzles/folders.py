@@ -1,0 +1,59 @@
+"""Where the puzzles of a checkout are, and the order in which they are solved."""
+
+from __future__ import annotations
+
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mechpuzzles.puzzle import Puzzle
+
+
+def checkout(start: Path | None = None) -> Path:
+    """The nearest folder at or above ``start`` that holds ``solutions/``; raises `FileNotFoundError` without one."""
+    here = (start or Path.cwd()).resolve()
+    for folder in (here, *here.parents, Path(__file__).resolve().parents[2]):
+        if (folder / "solutions").is_dir() and (folder / "nbgrader_config.py").is_file():
+            return folder
+    raise FileNotFoundError(f"{here} is not in a checkout of the series: no solutions/ there or above")
+
+
+def slugs(root: Path) -> list[str]:
+    """The puzzles of a checkout, prerequisites first, then by name."""
+    folders = sorted(f.parent.name for f in root.glob("solutions/*/puzzle.py"))
+    after = {slug: declared(root, slug).after for slug in folders}
+    for slug, needed in after.items():
+        for missing in set(needed) - set(folders):
+            raise ValueError(f"{slug} comes after {missing!r}, which is no puzzle")
+    try:
+        return list(TopologicalSorter(after).static_order())
+    except CycleError as error:
+        raise ValueError(f"puzzles wait for each other: {' -> '.join(error.args[1])}") from None
+
+
+def chosen(root: Path, wanted: list[str] | None) -> list[str]:
+    """``wanted``, or all; raises `ValueError` for a slug that is not there."""
+    there = slugs(root)
+    for slug in wanted or ():
+        if slug not in there:
+            raise ValueError(f"no puzzle {slug!r}; there are {', '.join(there)}")
+    return list(wanted) if wanted else there
+
+
+def declared(root: Path, slug: str) -> Puzzle:
+    """``PUZZLE`` of ``solutions/<slug>/puzzle.py``; raises `ValueError` if its slug is not the folder's name."""
+    from mechpuzzles.puzzle import load_module
+
+    puzzle = load_module(root / "solutions" / slug / "puzzle.py").PUZZLE
+    if puzzle.slug != slug:
+        raise ValueError(f"solutions/{slug}/puzzle.py declares the slug {puzzle.slug!r}")
+    return puzzle
+
+
+def authors(root: Path, slug: str) -> ModuleType:
+    """``solutions/<slug>/_author.py`` with its ``MUTANTS``, ``ALTERNATIVES`` and ``DESIGN_NOTE``."""
+    from mechpuzzles.puzzle import load_module
+
+    return load_module(root / "solutions" / slug / "_author.py")

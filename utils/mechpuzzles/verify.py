@@ -1,0 +1,282 @@
+"""The gate that every puzzle passes: wrong answers fail with their own sentence, right ones pass, nothing leaks.
+
+Generic over the folders: a new puzzle adds no test code. `mechpuzzles verify` prints what this finds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import torch
+from nbformat import NotebookNode
+
+from mechpuzzles import build, checks, folders
+from mechpuzzles.checks import Outcome
+from mechpuzzles.puzzle import Alternative, Part, Puzzle
+
+LEAST_POWER = 10.0  # tolerances between right and wrong, on every draw of the inputs
+GRADER_DRAWS = 25
+WORDS, CELL_LINES, FIGURE_BYTES = 900, 12, 200_000
+SECONDS = 60.0
+
+
+@dataclass
+class Report:
+    """One puzzle's row, and under ``problems`` what is wrong with it in words."""
+
+    slug: str
+    parts: int
+    symptoms: int
+    mutants: int
+    killed: int = 0
+    alternatives: int = 0
+    passing: int = 0
+    power: float = 0.0
+    release_points: float = 0.0
+    solution_points: float = 0.0
+    seconds: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+    def row(self) -> dict[str, Any]:
+        """The row as ``verify --json`` prints it."""
+        row = asdict(self)
+        del row["problems"]
+        return row
+
+
+def verify(root: Path, slug: str) -> Report:
+    """Run the whole gate on one puzzle. Nothing is written."""
+    puzzle, authors = folders.declared(root, slug), folders.authors(root, slug)
+    report = Report(
+        slug=slug,
+        parts=len(puzzle.parts) + len(puzzle.free_text),
+        symptoms=sum(len(part.symptoms) for part in puzzle.parts),
+        mutants=len(authors.MUTANTS),
+        alternatives=len(authors.ALTERNATIVES),
+    )
+    say = report.problems.append
+    _mutants(puzzle, authors.MUTANTS, report, say)
+    _alternatives(puzzle, authors.ALTERNATIVES, report, say)
+    _impostors(puzzle, authors.ALTERNATIVES, say)
+    _declaration(puzzle, authors.MUTANTS, say)
+    report.problems += build.stale(root, slug)
+    if not any("missing" in problem for problem in report.problems):
+        _notebooks(root, puzzle, report, say)
+        _leaks(root, puzzle, authors, say)
+    return report
+
+
+def _mutants(puzzle: Puzzle, mutants: tuple, report: Report, say: Callable[[str], None]) -> None:
+    """Each is rejected with its own symptom, by the public checks and by a grader's fresh inputs."""
+    powers = []
+    for mutant in mutants:
+        part = puzzle.part(mutant.part)
+        verdict = checks.judge(part, mutant.answer, checks.PUBLIC_SEEDS)
+        graded = checks.judge(part, mutant.answer, checks.fresh_seeds())
+        name = f"{mutant.part}: {mutant.answer.__name__}"
+        killed = True
+        for by, found in (("check", verdict), ("grade", graded)):
+            if found.outcome is Outcome.RIGHT or found.symptom != mutant.shows:
+                say(f"{name} should show {mutant.shows}, but {by} finds {found.symptom or found.outcome.value}")
+                killed = False
+        report.killed += killed
+        powers.append((_power(part, mutant.answer), name))
+    report.power, weakest = min(powers, default=(0.0, "no mutant"))
+    if report.power < LEAST_POWER:
+        say(f"{weakest} is only {report.power:.1f} tolerances from right on some draw of the inputs")
+    report.power = round(min(report.power, 1e9), 1)
+
+
+def _power(part: Part, answer: Callable[..., Any]) -> float:
+    """The least, over draws of the inputs, of the distance between a wrong answer and the right one, in tolerances.
+
+    Limited cases are drawn only where the small ones do not tell.
+    """
+    draws = [checks.measure(part, answer, seed, limited=False) for seed in range(GRADER_DRAWS)]
+    if min(draws) > 1:
+        return min(draws)
+    return min(checks.measure(part, answer, seed, limited=True) for seed in range(3))
+
+
+def _alternatives(puzzle: Puzzle, alternatives: tuple, report: Report, say: Callable[[str], None]) -> None:
+    for alternative in alternatives:
+        part = puzzle.part(alternative.part)
+        found = [checks.judge(part, alternative.answer, seeds) for seeds in (checks.PUBLIC_SEEDS, checks.fresh_seeds())]
+        for verdict in found:
+            if verdict.outcome is not Outcome.RIGHT:
+                say(f"right, but rejected: {part.name}, {alternative.style}: {verdict.text(colour=False)}")
+        report.passing += all(verdict.outcome is Outcome.RIGHT for verdict in found)
+    for part in puzzle.parts:
+        if not any(a.part == part.name for a in alternatives):
+            say(f"{part.name} has no alternative")
+
+
+class _Agreeable:
+    """Says yes to every comparison."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = object.__hash__
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda *args, **kwargs: self
+
+
+def impostors(right: Callable[..., Any]) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Answers that no check may accept, made from a right one: empty, echoing, constant, NaN, and so on."""
+
+    def altered(change: Callable[[torch.Tensor], Any]) -> Callable[..., Any]:
+        return lambda *inputs: change(torch.as_tensor(right(*inputs)))
+
+    def overwrites(*inputs: Any) -> Any:
+        answer = right(*inputs)
+        for value in inputs:
+            if isinstance(value, torch.Tensor):
+                value.add_(1)
+        return answer
+
+    yield "returns nothing", lambda *inputs: None
+    yield "echoes its input", lambda *inputs: inputs[0]
+    yield "zeros", altered(torch.zeros_like)
+    yield "ones", altered(torch.ones_like)
+    yield "NaN", altered(lambda answer: torch.full_like(answer, torch.nan))
+    yield "infinite", altered(lambda answer: torch.full_like(answer, torch.inf))
+    yield "an empty tensor", altered(lambda answer: torch.empty(0))
+    yield "one axis too many", altered(lambda answer: answer[None])
+    yield "integers", altered(lambda answer: answer.long())
+    yield "half precision", altered(lambda answer: answer.half())
+    yield "a string", altered(lambda answer: str(answer.tolist()))
+    yield "agrees with everything", lambda *inputs: _Agreeable()
+    yield "a tensor that agrees", altered(lambda answer: answer.as_subclass(_AgreeableTensor))
+    yield "overwrites its input", overwrites
+    yield "raises", altered(lambda answer: 1 / 0)
+    yield "the stub", _stub
+
+
+class _AgreeableTensor(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return True
+
+
+def _stub(*inputs: Any) -> Any:
+    raise NotImplementedError
+
+
+def _impostors(puzzle: Puzzle, alternatives: tuple[Alternative, ...], say: Callable[[str], None]) -> None:
+    for part in puzzle.parts:
+        right = next((a.answer for a in alternatives if a.part == part.name), None)
+        if right is None:
+            continue
+        for name, answer in impostors(right):
+            if checks.judge(part, answer, checks.PUBLIC_SEEDS).outcome is Outcome.RIGHT:
+                say(f"{part.name} accepts an answer that {name}")
+
+
+def _declaration(puzzle: Puzzle, mutants: tuple, say: Callable[[str], None]) -> None:
+    """Every symptom has a mutant; hints, meanings and sentences are there; no sentence is used twice in a part."""
+    for part in puzzle.parts:
+        shown = {mutant.shows for mutant in mutants if mutant.part == part.name}
+        for symptom in part.symptoms:
+            if symptom.name not in shown:
+                say(f"{part.name}: no mutant shows {symptom.name}")
+        sentences = [symptom.says for symptom in part.symptoms]
+        if len(set(sentences)) < len(sentences):
+            say(f"{part.name}: two symptoms say the same")
+        if not part.hints or not all((*part.hints, part.meaning, *sentences)):
+            say(f"{part.name}: a hint, a meaning or a sentence is empty")
+    if not puzzle.question.endswith("?"):
+        say("the question does not end in a question mark")
+
+
+def _notebooks(root: Path, puzzle: Puzzle, report: Report, say: Callable[[str], None]) -> None:
+    """Both notebooks run from a clean kernel; the solution earns every automatic point, the release none."""
+    folder = root / "solutions" / puzzle.slug
+    solution = build.assemble(root, puzzle.slug)
+    report.seconds = round(build.execute(solution, folder, allow_errors=True), 1)
+    if report.seconds > SECONDS:
+        say(f"the solution takes {report.seconds} s")
+    report.solution_points = _points(solution)
+    for cell in solution.cells:
+        if failed := [o for o in cell.get("outputs", []) if o.output_type == "error"]:
+            say(f"the solution's cell {cell.id} raises {failed[0].ename}: {failed[0].evalue[:300]}")
+    handed_out = root / "puzzles" / puzzle.slug
+    untouched = nbformat.read(handed_out / f"{puzzle.slug}.ipynb", as_version=4)
+    _lengths(untouched, say)
+    build.execute(untouched, handed_out, allow_errors=True)
+    report.release_points = _points(untouched)
+    full = sum(part.points for part in puzzle.parts)
+    if report.solution_points != full:
+        say(f"the solution earns {report.solution_points:g} of {full} automatic points")
+    if report.release_points:
+        say(f"the untouched release earns {report.release_points:g} points")
+    for name, notebook in (("solution", nbformat.read(folder / f"{puzzle.slug}.ipynb", as_version=4)), ("run", solution)):
+        _pictures(name, notebook, say)
+
+
+def _points(notebook: NotebookNode) -> float:
+    """The automatic points, by nbgrader's own rule."""
+    from nbgrader.utils import determine_grade, is_grade, is_solution
+
+    return sum(determine_grade(c)[0] or 0.0 for c in notebook.cells if is_grade(c) and not is_solution(c))
+
+
+def _lengths(notebook: NotebookNode, say: Callable[[str], None]) -> None:
+    words = sum(len(cell.source.split()) for cell in notebook.cells if cell.cell_type == "markdown")
+    if words > WORDS:
+        say(f"{words} words of prose, more than {WORDS}")
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and not cell.id.startswith("reveal"):
+            lines = len(cell.source.splitlines())
+            if lines > CELL_LINES:
+                say(f"cell {cell.id} has {lines} lines, more than {CELL_LINES}")
+
+
+def _pictures(name: str, notebook: NotebookNode, say: Callable[[str], None]) -> None:
+    figures = [o.data for c in notebook.cells for o in c.get("outputs", []) if "application/vnd.plotly.v1+json" in o.get("data", {})]
+    if not figures:
+        say(f"the {name} notebook shows no picture")
+    for data in figures:
+        size = len(json.dumps(data["application/vnd.plotly.v1+json"]))
+        if size > FIGURE_BYTES:
+            say(f"a figure of the {name} notebook has {size:,} bytes")
+        if len(str(data.get("text/plain", ""))) < 40:
+            say(f"a figure of the {name} notebook has no words for those who cannot see it")
+
+
+def _leaks(root: Path, puzzle: Puzzle, authors: Any, say: Callable[[str], None]) -> None:
+    """The release holds no solution, hidden test, mutant, alternative or output, and no file of the author's."""
+    folder = root / "puzzles" / puzzle.slug
+    names = {path.name for path in folder.iterdir()} - {".ipynb_checkpoints", "__pycache__"}
+    for name in names - {f"{puzzle.slug}.ipynb", "puzzle.py"}:
+        if name.endswith((".py", ".ipynb")):
+            say(f"the release holds {name}")
+    notebook = nbformat.read(folder / f"{puzzle.slug}.ipynb", as_version=4)
+    if any(cell.get("outputs") or cell.get("execution_count") for cell in notebook.cells):
+        say("the release holds outputs")
+    released = {" ".join(line.split()) for cell in notebook.cells for line in cell.source.splitlines()}
+    for secret in _secrets(build.assemble(root, puzzle.slug)):
+        if secret in released:
+            say(f"the release holds this line of a solution or hidden test: {secret}")
+    text = (folder / "puzzle.py").read_text(encoding="utf-8") + "\n".join(cell.source for cell in notebook.cells)
+    for answer in [m.answer for m in authors.MUTANTS] + [a.answer for a in authors.ALTERNATIVES]:
+        if re.search(rf"\b{answer.__name__}\b", text):
+            say(f"the release holds {answer.__name__}")
+
+
+def _secrets(source: NotebookNode) -> Iterator[str]:
+    """The lines between SOLUTION or HIDDEN TESTS marks that say more than a bare word."""
+    for cell in source.cells:
+        inside = False
+        for line in cell.source.splitlines():
+            if "### BEGIN" in line or "### END" in line:
+                inside = "### BEGIN" in line
+            elif inside and len(line.split()) > 1:
+                yield " ".join(line.split())
