@@ -3,6 +3,7 @@
 import math
 
 import torch
+
 from mechpuzzles.checks import Case
 from mechpuzzles.limits import Limits
 from mechpuzzles.puzzle import FreeText, Part, Puzzle, Symptom

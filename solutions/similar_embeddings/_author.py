@@ -6,6 +6,7 @@ import einops
 import numpy as np
 import torch
 import torch.nn.functional as F
+
 from mechpuzzles.puzzle import Alternative, Mutant
 
 DESIGN_NOTE = """

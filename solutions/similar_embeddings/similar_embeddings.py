@@ -14,6 +14,7 @@
 
 # %%
 import torch
+
 from mechpuzzles import load_model, load_puzzle, plots
 from mechpuzzles.geometry import cosine_histogram
 
@@ -22,11 +23,12 @@ model = load_model("gpt-neo-125m", fallback="mini-neo")
 W_E = model.W_E.detach()  # [d_vocab, d_model]
 
 # %%
-tokens = torch.randperm(len(W_E), generator=torch.Generator().manual_seed(0)).tolist()
-words = [token for token in tokens if model.to_string([token]).strip().isalpha()]
+some = torch.randperm(len(W_E), generator=torch.Generator().manual_seed(0))[:300]
+words = [model.to_string([token]) for token in some]
+words = [word for word in words if word[0] == " " and word[4:].isalpha()]
 for a, b in zip(words[:4], words[4:8]):
-    cosine = torch.cosine_similarity(W_E[a], W_E[b], dim=0)
-    print(f"{cosine:.2f}  {model.to_string([a])!r} and {model.to_string([b])!r}")
+    of_a, of_b = W_E[model.to_single_token(a)], W_E[model.to_single_token(b)]
+    print(f"{torch.cosine_similarity(of_a, of_b, dim=0):.2f}  {a!r} and {b!r}")
 
 # %% [markdown]
 # ## Commit
@@ -47,6 +49,7 @@ puzzle.predict("the cause", ..., because="")
 # Four pairs are an anecdote.
 # Here is the mean cosine over all pairs of five rows, in code that cannot be misread.
 
+
 # %%
 def slow_mean_pairwise_cosine(W):
     cosines = []
@@ -66,6 +69,7 @@ print(f"{slow_mean_pairwise_cosine(W_E[:5]):.3f} over 10 pairs")
 # **Your turn**, about three lines, no n-by-n matrix, no loop over pairs.
 # *With n rows of length one, what is the squared length of their sum?*
 
+
 # %% stub="mean_pairwise_cosine"
 def mean_pairwise_cosine(W):
     """The mean cosine over all pairs of two different rows of W, shape [n, d_model]; one number."""
@@ -74,6 +78,7 @@ def mean_pairwise_cosine(W):
     unit = W / W.norm(dim=1, keepdim=True)
     return (unit.sum(0).square().sum() - n) / (n * (n - 1))
     ### END SOLUTION
+
 
 # %% check="mean_pairwise_cosine"
 puzzle.check("mean_pairwise_cosine", mean_pairwise_cosine)
@@ -96,6 +101,7 @@ print(f"random vectors: mean cosine {mean_pairwise_cosine(random_rows):.3f}")
 # If the tokens share something, their mean is where to look for it: whatever differs between them averages out.
 # Measure how far each token points along the mean embedding. About two lines.
 
+
 # %% stub="cosine_to_mean"
 def cosine_to_mean(W):
     """The cosine of each row of W with the mean of all rows; shape [n]."""
@@ -103,6 +109,7 @@ def cosine_to_mean(W):
     mean = W.mean(0)
     return W @ mean / (W.norm(dim=1) * mean.norm())
     ### END SOLUTION
+
 
 # %% check="cosine_to_mean"
 puzzle.check("cosine_to_mean", cosine_to_mean)
@@ -125,12 +132,14 @@ print(f"mean cosine without the mean's largest coordinate: {mean_pairwise_cosine
 #
 # Move the origin into the middle of the cloud: subtract from every row what all rows share. One line.
 
+
 # %% stub="centre"
 def centre(W):
     """W with its origin moved to the mean of its rows; shape [n, d_model]."""
     ### BEGIN SOLUTION
     return W - W.mean(0)
     ### END SOLUTION
+
 
 # %% check="centre"
 puzzle.check("centre", centre)
@@ -179,20 +188,28 @@ pole = torch.randn(W_E.shape[1], generator=torch.Generator().manual_seed(1))
 sides = torch.tensor([1.0, -1.0]).repeat(len(W_E) // 2)[:, None]
 clusters = sides * pole + 0.2 * random_rows[: len(sides)]
 
-for name, W in {"two clusters": clusters, "random": random_rows, "embeddings, centred": centre(W_E)}.items():
-    counts = cosine_histogram(W, bins=200)
-    near = counts.counts[60:140].sum() / counts.n_pairs
-    print(f"{name:>20}: mean {mean_pairwise_cosine(W):+.3f}, after centring {mean_pairwise_cosine(centre(W)):+.3f}, "
-          f"{near:.0%} of pairs between -0.4 and 0.4")
+
+def report(name, W):
+    print(f"{name:>14}: mean cosine {mean_pairwise_cosine(W):+.3f}, centred {mean_pairwise_cosine(centre(W)):+.3f}")
+
+
+report("two clusters", clusters)
+report("random", random_rows)
+report("embeddings", W_E)
+
+# %%
+names = ("two clusters", "random", "embeddings, centred")
+plots.pair_histogram(*map(cosine_histogram, (clusters, random_rows, centre(W_E))), names=names)
 
 # %% [markdown]
-# A mean near zero does not say that vectors point everywhere: the clusters have it, and no two of them are anywhere near orthogonal.
-# The news in your picture is the *width* of the orange histogram, which centring did not dictate.
-# The differences between tokens were there all along, too small to see from an origin so far away.
+# All three have a mean near zero, and nothing else in common: the mean says little.
+# The news is the *shape* of the last one, which centring did not dictate.
+# It is wider than chance: some tokens are alike, some opposed, and from the old origin all of that was squeezed into a sliver below 1.
 #
 # ## How far away?
 #
 # One number for it: the length of the mean row over the mean length of a row. One line.
+
 
 # %% stub="offset_ratio"
 def offset_ratio(W):
@@ -200,6 +217,7 @@ def offset_ratio(W):
     ### BEGIN SOLUTION
     return W.mean(0).norm() / W.norm(dim=1).mean()
     ### END SOLUTION
+
 
 # %% check="offset_ratio"
 puzzle.check("offset_ratio", offset_ratio)
@@ -211,11 +229,11 @@ puzzle.grade("offset_ratio", offset_ratio)
 # Now other models, with your functions unchanged.
 
 # %%
-models = {"gpt-neo-125m": model, "gpt2": load_model("gpt2", fallback="mini-gpt2"), "mini-untied": load_model("mini-untied")}
-for other in models.values():
+models = {"gpt2": load_model("gpt2", fallback="mini-gpt2"), "mini-untied": load_model("mini-untied")}
+for other in (model, *models.values()):
     W = other.W_E.detach()
-    print(f"{other.cfg.model_name:>14}: offset ratio {offset_ratio(W):.2f}, mean cosine {mean_pairwise_cosine(W):.3f}, "
-          f"centred {mean_pairwise_cosine(centre(W)):.3f}")
+    report(other.cfg.model_name, W)
+    print(f"{'':>14}  offset ratio {offset_ratio(W):.2f}")
 
 # %% [markdown]
 # `mini-untied` reads tokens in with one matrix and out with another, and has no offset to remove: there, centring changes nothing.
@@ -251,7 +269,8 @@ for other in models.values():
 # ## Play
 #
 # Which tokens are neighbours, and does the origin change that?
-# Try `model = models["gpt2"]`, other tokens, or only some of the rows.
+# Try other tokens, only some of the rows, or `model = models["gpt2"]` with its own `W_E`.
+
 
 # %% open="play"
 def neighbours(W, token, k=6):

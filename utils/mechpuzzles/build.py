@@ -136,7 +136,9 @@ def release(root: Path, slug: str, into: Path) -> None:
     config = PyFileConfigLoader("nbgrader_config.py", path=str(root)).load_config()
     with tempfile.TemporaryDirectory() as course:
         shutil.copytree(
-            root / "solutions" / slug, Path(course, "solutions", slug), ignore=shutil.ignore_patterns("__pycache__", ".*")
+            root / "solutions" / slug,
+            Path(course, "solutions", slug),
+            ignore=shutil.ignore_patterns("__pycache__", ".*"),
         )
         config.CourseDirectory.root = course
         config.CourseDirectory.assignment_id = slug
@@ -210,4 +212,8 @@ def _replace(fresh: Path, kept: Path, root: Path) -> list[str]:
         if old.get(name) != content:
             (kept / name).parent.mkdir(parents=True, exist_ok=True)
             (kept / name).write_bytes(content)
-    return [str((kept / name).relative_to(root)) for name in sorted(new.keys() | old.keys()) if old.get(name) != new.get(name)]
+    return [
+        str((kept / name).relative_to(root))
+        for name in sorted(new.keys() | old.keys())
+        if old.get(name) != new.get(name)
+    ]

@@ -141,7 +141,11 @@ def _show_shape(shape: Sequence[int], axes: str = "") -> str:
     names = axes.split()
     if len(names) != len(shape):
         return "[" + ", ".join(f"{size:,}" for size in shape) + "]" if len(shape) else "a single number"
-    return "[" + ", ".join(f"{a}={size:,}" for a, size in zip(names, shape, strict=True)) + "]" if names else "a single number"
+    return (
+        "[" + ", ".join(f"{a}={size:,}" for a, size in zip(names, shape, strict=True)) + "]"
+        if names
+        else "a single number"
+    )
 
 
 # ---- running ------------------------------------------------------------------------------------------------------
@@ -169,7 +173,9 @@ def judge(part: Part, answer: Callable[..., Any], seeds: Iterable[int]) -> Verdi
     if answer is ... or answer is None:
         return _not_attempted(part)
     if not callable(answer):
-        return Verdict(part.name, Outcome.WRONG, (f"{part.name}: not yet. It is {_a(type(answer).__name__)}, not a function.",))
+        return Verdict(
+            part.name, Outcome.WRONG, (f"{part.name}: not yet. It is {_a(type(answer).__name__)}, not a function.",)
+        )
     small: list[Case] = []
     limited: list[Case] = []
     for seed in seeds:
@@ -211,7 +217,10 @@ def _run(part: Part, answer: Callable[..., Any], case: Case) -> _Run:
     if isinstance(read, str):
         run.problem = "wrong_type", read
     elif not all(_same(a, b) for a, b in zip(given, case.inputs, strict=True)):
-        run.problem = "changes_its_input", "It alters its input: whoever passed the tensor finds other numbers in it. Make a new one."
+        run.problem = (
+            "changes_its_input",
+            "It alters its input: whoever passed the tensor finds other numbers in it. Make a new one.",
+        )
     else:
         run.got = read
         run.gap = distance(read, want, want, part.tolerance)
@@ -230,7 +239,11 @@ def _same(a: Any, b: Any) -> bool:
 def _listening():
     """Keep what the learner's code prints and warns; the context's value returns it afterwards."""
     out = io.StringIO()
-    with warnings.catch_warnings(record=True) as warned, contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+    with (
+        warnings.catch_warnings(record=True) as warned,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(out),
+    ):
         warnings.simplefilter("always")
         yield lambda: out.getvalue() + "".join(f"{w.category.__name__}: {w.message}\n" for w in warned)
 
@@ -307,7 +320,9 @@ def _details(part: Part, run: _Run) -> list[str]:
     first = (~(off <= limit)).nonzero()[0]
     where = ", ".join(f"{axis}={i}" for axis, i in zip(part.returns.split(), first.tolist(), strict=True))
     value = run.got[tuple(first)].item()
-    return [f"Type and shape are right. The first entry that differs is {where}, where you returned {value:.4g} ({on})."]
+    return [
+        f"Type and shape are right. The first entry that differs is {where}, where you returned {value:.4g} ({on})."
+    ]
 
 
 def _on_inputs(part: Part, inputs: tuple[Any, ...]) -> str:

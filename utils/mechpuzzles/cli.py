@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -24,7 +24,7 @@ bench_app = typer.Typer(no_args_is_help=True, help="Measure, as ratios within on
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(bench_app, name="bench")
 
-Slugs = Annotated[Optional[list[str]], typer.Argument(metavar="[SLUG]...", help="Which puzzles; all without any.")]
+Slugs = Annotated[list[str] | None, typer.Argument(metavar="[SLUG]...", help="Which puzzles; all without any.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 console = Console()
@@ -100,7 +100,17 @@ def verify(slugs: Slugs = None, as_json: AsJson = False) -> None:
     if as_json:
         _print_json([report.row() for report in reports])
     else:
-        table = Table("puzzle", "parts", "symptoms", "mutants killed", "alternatives passing", "power", "release", "solution", "seconds")
+        table = Table(
+            "puzzle",
+            "parts",
+            "symptoms",
+            "mutants killed",
+            "alternatives passing",
+            "power",
+            "release",
+            "solution",
+            "seconds",
+        )
         for r in reports:
             killed, passing = f"{r.killed} of {r.mutants}", f"{r.passing} of {r.alternatives}"
             points = (f"{r.release_points:g}", f"{r.solution_points:g}", f"{r.seconds:g}")

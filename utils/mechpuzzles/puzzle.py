@@ -171,7 +171,10 @@ class Puzzle:
         if isinstance(value, float | int) and not -float("inf") < value < float("inf"):
             raise ValueError("a prediction is a finite number")
         journal.record(self.slug, "prediction", name=name, value=value, because=because)
-        print(f"Kept: {name} = {value}" + (f", because {because}" if because else ". (Why? A reason makes it worth more.)"))
+        print(
+            f"Kept: {name} = {value}"
+            + (f", because {because}" if because else ". (Why? A reason makes it worth more.)")
+        )
 
     def prediction(self, name: str) -> Any | None:
         """The latest prediction of that name, or None."""

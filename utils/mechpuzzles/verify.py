@@ -217,7 +217,10 @@ def _notebooks(root: Path, puzzle: Puzzle, report: Report, say: Callable[[str], 
         say(f"the solution earns {report.solution_points:g} of {full} automatic points")
     if report.release_points:
         say(f"the untouched release earns {report.release_points:g} points")
-    for name, notebook in (("solution", nbformat.read(folder / f"{puzzle.slug}.ipynb", as_version=4)), ("run", solution)):
+    for name, notebook in (
+        ("solution", nbformat.read(folder / f"{puzzle.slug}.ipynb", as_version=4)),
+        ("run", solution),
+    ):
         _pictures(name, notebook, say)
 
 
@@ -240,7 +243,12 @@ def _lengths(notebook: NotebookNode, say: Callable[[str], None]) -> None:
 
 
 def _pictures(name: str, notebook: NotebookNode, say: Callable[[str], None]) -> None:
-    figures = [o.data for c in notebook.cells for o in c.get("outputs", []) if "application/vnd.plotly.v1+json" in o.get("data", {})]
+    figures = [
+        o.data
+        for c in notebook.cells
+        for o in c.get("outputs", [])
+        if "application/vnd.plotly.v1+json" in o.get("data", {})
+    ]
     if not figures:
         say(f"the {name} notebook shows no picture")
     for data in figures:

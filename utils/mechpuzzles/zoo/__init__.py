@@ -1,0 +1,50 @@
+"""The bundled models: recipes that train them, and their weights.
+
+Importing this package loads no torch. Each model is a directory that `mechpuzzles.models.load_model` and
+transformers can load, with its card `recipe.json` beside the weights.
+"""
+
+import json
+from pathlib import Path
+
+from mechpuzzles.zoo.recipes import RECIPES
+
+__all__ = ["card", "directory", "names", "train", "verify"]
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def names() -> list[str]:
+    """The bundled models' names."""
+    return list(RECIPES)
+
+
+def directory(name: str) -> Path:
+    """The checkpoint directory of the bundled model `name`; KeyError for any other name."""
+    if name not in RECIPES:
+        raise KeyError(f"{name!r} is not a bundled model; these are: {', '.join(names())}")
+    return WEIGHTS / name
+
+
+def card(name: str) -> dict:
+    """What `name` is and what was measured on it: settings, text, metrics (losses in nats), checksums."""
+    return json.loads((directory(name) / "recipe.json").read_text(encoding="utf-8"))
+
+
+def train(name: str, out_dir: str | Path, steps: int | None = None) -> dict:
+    """Train the bundled model `name` again into `out_dir`; its card. See `mechpuzzles.zoo.training`."""
+    from mechpuzzles.zoo import training
+
+    directory(name)  # an unknown name is reported before torch is loaded
+    return training.train(name, out_dir, steps)
+
+
+def verify(name: str, where: str | Path | None = None) -> list[str]:
+    """Problems with the files of `name`, one sentence each; none if they are as they were shipped.
+
+    Compares checksums with the card, and the embedding's statistics measured again from the weights.
+    `where` is a copy to verify instead of the bundled directory.
+    """
+    from mechpuzzles.zoo import measure
+
+    return measure.problems(Path(where) if where else directory(name))

@@ -1,0 +1,117 @@
+"""What the files of a bundled model say: checksums, embedding statistics, held-out loss, the gauge check."""
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from mechpuzzles.geometry import centre, cosine_moments, offset_ratio
+from mechpuzzles.quiet import quietly
+
+CARD_FILE = "recipe.json"
+
+
+def checksums(directory: Path) -> dict[str, str]:
+    """sha256 of every file in `directory` but the card."""
+    files = sorted(path for path in directory.iterdir() if path.is_file() and path.name != CARD_FILE)
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def embedding_metrics(directory: Path) -> dict[str, float]:
+    """Mean pairwise cosine of W_E, raw and centred, and |mean row| / mean |row|, from the weights alone."""
+    from safetensors import safe_open
+
+    with safe_open(directory / "model.safetensors", "pt") as weights:
+        W_E = weights.get_tensor("transformer.wte.weight").double()
+    return {
+        "mean_cosine_raw": cosine_moments(W_E).mean,
+        "mean_cosine_centred": cosine_moments(centre(W_E)).mean,
+        "mean_row_over_row_norm": offset_ratio(W_E),
+    }
+
+
+def windows(stream: list[int], n_ctx: int) -> Int[Tensor, "window window_pos"]:
+    """The stream cut into windows of n_ctx inputs and their targets; neighbours share one token."""
+    n_windows = (len(stream) - 1) // n_ctx
+    if n_windows < 1:
+        raise ValueError(f"{len(stream)} tokens do not fill a context of {n_ctx}")
+    return torch.tensor(stream[: n_windows * n_ctx + 1]).unfold(0, n_ctx + 1, n_ctx)
+
+
+@torch.no_grad()
+def token_log_probs(model, tokens: Int[Tensor, "window window_pos"], batch: int = 64) -> Float[Tensor, "window pos"]:
+    """log p(next token) in nats, float32, for every position of every window."""
+    rows = []
+    for chunk in tokens.split(batch):
+        log_probs = model(chunk[:, :-1]).logits.log_softmax(-1)
+        rows.append(log_probs.gather(-1, chunk[:, 1:, None]).squeeze(-1))
+    return torch.cat(rows)
+
+
+@torch.no_grad()
+def held_out_metrics(directory: Path, stream: list[int], gauge_windows: int = 64) -> dict[str, float]:
+    """Held-out loss, and what becomes of it when the mean row mu of W_E is moved or deleted.
+
+    Moved: W_E - mu and W_pos + mu. Deleted: W_E - mu alone. A tied W_U follows W_E in both; that adds to the
+    logits one number per position, which log-probabilities do not see.
+
+    All in nats per token, over every window of `stream`; the largest change of any next-token log-probability
+    when mu is moved is taken over the first `gauge_windows` windows and the whole vocabulary.
+    """
+    model = load_shipped(directory)
+    tokens = windows(stream, model.config.n_positions)
+    few = tokens[:gauge_windows, :-1]
+    loss, log_probs = -token_log_probs(model, tokens).mean().item(), model(few).logits.log_softmax(-1)
+    W_E, W_pos = model.transformer.wte.weight, model.transformer.wpe.weight
+    mu = W_E.mean(0)
+    W_E -= mu
+    deleted = -token_log_probs(model, tokens).mean().item()
+    W_pos += mu
+    moved = (model(few).logits.log_softmax(-1) - log_probs).abs().max().item()
+    return {
+        "held_out_loss": loss,
+        "moving_the_mean_changes_log_probs_by": moved,
+        "deleting_the_mean_raises_loss_by": deleted - loss,
+    }
+
+
+def load_shipped(directory: Path):
+    """The checkpoint as a transformers model in float32 and eval mode."""
+    from transformers import GPT2LMHeadModel
+
+    with quietly():
+        return GPT2LMHeadModel.from_pretrained(directory, dtype=torch.float32, local_files_only=True).eval()
+
+
+def problems(directory: Path) -> list[str]:
+    """One sentence for everything about the files in `directory` that its card does not say."""
+    try:
+        card = json.loads((directory / CARD_FILE).read_text(encoding="utf-8"))
+        expected, metrics = card["sha256"], card["metrics"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return [f"{directory / CARD_FILE} is not a readable card ({type(error).__name__}: {error})."]
+    found = checksums(directory)
+    sentences = [f"{directory / file} is missing." for file in expected if file not in found]
+    sentences += [f"{directory / file} is not on the card." for file in found if file not in expected]
+    changed = [file for file in expected if found.get(file, expected[file]) != expected[file]]
+    sentences += [f"{directory / file} is damaged or was changed: its sha256 is not the card's." for file in changed]
+    if "model.safetensors" in found:
+        sentences += wrong_metrics(directory, metrics)
+    return sentences
+
+
+def wrong_metrics(directory: Path, metrics: dict[str, float]) -> list[str]:
+    """One sentence for each embedding statistic that differs from the card's, which keeps six digits."""
+    try:
+        measured = embedding_metrics(directory)
+    except Exception as error:  # safetensors raises its own type on a damaged file, and torch several
+        return [f"{directory / 'model.safetensors'} cannot be read ({type(error).__name__}: {error})."]
+    return [
+        f"{directory}: {metric} is {value:.6g}, the card says {metrics.get(metric)}."
+        for metric, value in measured.items()
+        if not math.isclose(value, metrics.get(metric, math.nan), rel_tol=1e-5, abs_tol=1e-7)
+    ]

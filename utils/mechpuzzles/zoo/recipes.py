@@ -1,0 +1,60 @@
+"""The recipes of the bundled models: one dataclass, one instance for each model."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides a bundled model's weights, the text and the machine apart.
+
+    Recipes that differ in one field share all their random draws (see `mechpuzzles.zoo.gpt.init_weights`), so
+    a difference between two bundled models is due to that field.
+
+    Raises ValueError if d_vocab or d_mlp equals d_model: TransformerLens reads a weight's orientation from
+    its shape, and on a square matrix `enable_compatibility_mode` silently changes the function.
+    """
+
+    name: str
+    description: str  # honest words, shown wherever the model stands in for another
+    tied: bool = True  # W_U is W_E transposed
+    offset: float = 0.0  # norm of the vector added to every row of W_E at initialisation, in mean row norms
+    n_layers: int = 2
+    d_model: int = 64
+    n_heads: int = 2
+    d_mlp: int = 256
+    n_ctx: int = 64
+    d_vocab: int = 2048
+    steps: int = 1500
+    batch: int = 16
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.1
+    warmup: int = 100
+    seed: int = 0
+
+    def __post_init__(self):
+        for axis in ("d_vocab", "d_mlp"):
+            if getattr(self, axis) == self.d_model:
+                raise ValueError(f"{axis} equals d_model ({self.d_model}): TransformerLens misreads square matrices")
+        if self.d_model % self.n_heads:
+            raise ValueError(f"n_heads={self.n_heads} does not divide d_model={self.d_model}")
+
+    @property
+    def d_head(self) -> int:
+        return self.d_model // self.n_heads
+
+
+_TRAINED = "two layers, trained on the source of Python's standard library"
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("mini-gpt2", f"{_TRAINED}, with W_U tied to W_E as in GPT-2."),
+        Recipe("mini-untied", f"{_TRAINED}, with W_U and W_E trained apart.", tied=False),
+        Recipe(
+            "mini-neo",
+            f"{_TRAINED}, with one common vector added to every row of W_E at initialisation. "
+            "It was built to show GPT-Neo's symptom; the cause in GPT-Neo may differ.",
+            offset=8.0,
+        ),
+    )
+}
