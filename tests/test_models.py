@@ -191,21 +191,24 @@ def test_a_cached_model_is_used_without_asking_the_hub(checkpoints, tmp_path, mo
         load_model("gpt-neo-125m")  # half a download is no model
 
 
-def test_offline_the_fallback_says_in_one_line_what_it_is(capsys):
+def test_offline_the_fallback_says_what_it_is(capsys):
     model = load_model("gpt-neo-125m", fallback="mini-neo")
-    out = capsys.readouterr().out
-    assert out.count("\n") == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 100
+    out = " ".join(lines)
     assert out.startswith("gpt-neo-125m is not in reach. Instead: mini-neo, two layers")
     assert "built to show GPT-Neo's symptom; the cause in GPT-Neo may differ" in out
-    assert out.endswith("Its numbers are its own.\n")
-    assert describe(model) == out.strip()
+    assert out.endswith("Its numbers are its own.")
+    assert describe(model) == out
     assert stands_in(model)
 
 
 def test_a_directory_can_be_the_fallback(checkpoints, capsys):
     directory = checkpoints["gpt_neox"]
     assert stands_in(load_model("pythia-70m", fallback=directory))
-    assert f"pythia-70m is not in reach. Instead: the checkpoint in {directory}." in capsys.readouterr().out
+    assert f"pythia-70m is not in reach. Instead: the checkpoint in {directory}." in " ".join(
+        capsys.readouterr().out.split()
+    )
 
 
 @pytest.mark.parametrize("switch", ["MECHPUZZLES_OFFLINE", "HF_HUB_OFFLINE"])

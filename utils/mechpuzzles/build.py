@@ -75,8 +75,10 @@ def _nbgrader(mark: str, name: str, puzzle: Puzzle) -> dict[str, Any] | None:
         points = puzzle.part(name).points
         return {"grade": True, "locked": True, "points": points, "solution": False}
     if mark == "free_text":
-        points = next(f.points for f in puzzle.free_text if f.name == name)
-        return {"grade": True, "locked": False, "points": points, "solution": True}
+        declared = {free.name: free.points for free in puzzle.free_text}
+        if name not in declared:
+            raise ValueError(f"{puzzle.slug} declares no free text {name!r}")
+        return {"grade": True, "locked": False, "points": declared[name], "solution": True}
     if mark == "stub":
         puzzle.part(name)  # raises for a name that is no part
         return {"grade": False, "locked": False, "solution": True}

@@ -1,7 +1,7 @@
 """Judge a learner's function: run it on inputs of ours, compare with the truth, and name what went wrong.
 
-A comparison looks at type, then shape, then dtype, then values. It never broadcasts, never prints the expected value, and
-only believes plain numbers, `torch.Tensor` and `numpy.ndarray` themselves: a subclass could lie about ``==``.
+A comparison looks at type, then shape, then dtype, then values. It never broadcasts, never prints the expected value,
+and only believes plain numbers, `torch.Tensor` and `numpy.ndarray` themselves: a subclass could lie about ``==``.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def agree(got: Any, wrong: Any, want: Any, tolerance: float = 1e-4) -> bool:
 
 
 def distance(got: torch.Tensor, want: torch.Tensor, scale_of: torch.Tensor, tolerance: float) -> float:
-    """The largest ``|got - want|``, in units of ``tolerance * max(1, largest |scale_of|)``; infinite for another shape."""
+    """The largest ``|got - want|``, in units of ``tolerance * max(1, |scale_of|)``; infinite for another shape."""
     if got.shape != want.shape:
         return math.inf
     if got.numel() == 0:
@@ -168,7 +168,7 @@ class _Run:
         return self.gap <= 1
 
 
-def judge(part: Part, answer: Callable[..., Any], seeds: Iterable[int]) -> Verdict:
+def judge(part: Part, answer: Any, seeds: Iterable[int]) -> Verdict:
     """The verdict on ``answer``: each seed's small cases first, then, if all are right, the limited ones once."""
     if answer is ... or answer is None:
         return _not_attempted(part)
@@ -190,9 +190,12 @@ def judge(part: Part, answer: Callable[..., Any], seeds: Iterable[int]) -> Verdi
 
 
 def measure(part: Part, answer: Callable[..., Any], seed: int, limited: bool) -> float:
-    """How far ``answer`` is from right on one draw: its largest distance over the cases, in tolerances."""
+    """How far ``answer`` is from right on one draw: its largest distance over the cases, in tolerances.
+
+    Over the small cases, or over the limited ones; 0 if there are none.
+    """
     cases = part.cases(torch.Generator().manual_seed(seed))
-    return max(_run(part, answer, case).gap for case in cases if (case.limits is not None) == limited)
+    return max((_run(part, answer, case).gap for case in cases if (case.limits is not None) == limited), default=0.0)
 
 
 def _run(part: Part, answer: Callable[..., Any], case: Case) -> _Run:
@@ -251,19 +254,18 @@ def _listening():
 # ---- saying -------------------------------------------------------------------------------------------------------
 
 
-def _verdict(part: Part, answer: Callable[..., Any], runs: list[_Run]) -> Verdict:
+def _verdict(part: Part, answer: Any, runs: list[_Run]) -> Verdict:
     failed = next((run for run in runs if run.error is not None), None)
     gap = max((run.gap for run in runs), default=0.0)
     if failed is not None and isinstance(failed.error, NotImplementedError) and not str(failed.error):
         return _not_attempted(part)
     noise = _noise(runs)
     if failed is not None:
-        says = _raised(part, answer, failed)
-        return Verdict(part.name, Outcome.RAISED, (*says, *noise), gap=math.inf)
+        return Verdict(part.name, Outcome.RAISED, (*_raised(part, answer, failed), *noise), gap=math.inf)
     wrong = [run for run in runs if not run.right]
     if not wrong:
-        says = f"{part.name}: right on every public check. {part.meaning}"
-        return Verdict(part.name, Outcome.RIGHT, (says, *noise), gap=gap)
+        right = f"{part.name}: right on every public check. {part.meaning}"
+        return Verdict(part.name, Outcome.RIGHT, (right, *noise), gap=gap)
     name, sentence = _diagnosis(part, wrong)
     says = (f"{part.name}: not yet. {sentence}", *_details(part, wrong[0]), *noise)
     return Verdict(part.name, Outcome.WRONG, says, name, gap)
@@ -357,9 +359,10 @@ def _noise(runs: list[_Run]) -> list[str]:
 
 def show_markdown(text: str) -> None:
     """Show Markdown in a notebook, and plain text elsewhere."""
-    if "ipykernel" in sys.modules:
+    ipython = sys.modules.get("IPython")
+    if ipython is None or ipython.get_ipython() is None:
+        print(text)
+    else:
         from IPython.display import Markdown, display
 
         display(Markdown(text))
-    else:
-        print(text)

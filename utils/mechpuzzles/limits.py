@@ -26,8 +26,8 @@ class Limits:
     Watching memory slows small operations several times over, so leave it out where time is what is measured.
     """
 
-    seconds: float
-    extra_mb: float | None = None
+    seconds: float | int
+    extra_mb: float | int | None = None
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def run_within(limits: Limits, answer: Callable[..., Any], *inputs: Any) -> Any:
 class _WatchTensors(TorchFunctionMode):
     """Looks at what each torch function returns. (A dispatch mode would see more, and cost seconds of imports.)"""
 
-    def __init__(self, limit_bytes: float) -> None:
+    def __init__(self, limit_bytes: float | int) -> None:
         super().__init__()
         self.limit_bytes = limit_bytes
 
@@ -73,7 +73,7 @@ class _WatchTensors(TorchFunctionMode):
 
 
 @contextmanager
-def _memory_limit(megabytes: float | None) -> Iterator[None]:
+def _memory_limit(megabytes: float | int | None) -> Iterator[None]:
     if megabytes is None:
         yield
         return
@@ -94,7 +94,7 @@ def _memory_limit(megabytes: float | None) -> Iterator[None]:
 
 
 @contextmanager
-def _time_limit(seconds: float) -> Iterator[None]:
+def _time_limit(seconds: float | int) -> Iterator[None]:
     thread = ctypes.c_ulong(threading.get_ident())
     lock, finished = threading.Lock(), False
 

@@ -52,7 +52,7 @@ def load_model(name: str | Path, fallback: str | Path | None = None, device: str
     a name on the Hub or TransformerLens's alias of it ("gpt2", "pythia-70m", "EleutherAI/gpt-neo-125M").
     Files in the Hub's cache are used without asking the Hub. If the Hub does not answer, or
     MECHPUZZLES_OFFLINE or HF_HUB_OFFLINE is set, `fallback` (bundled or a directory) is loaded instead, and
-    one printed line says so.
+    a printed sentence says so.
 
     Raises ModelNotFound for an unknown or unreachable name, UnusableCheckpoint for a directory that does not
     hold a whole model with its tokenizer, TypeError for a name that is no string or path. The fallback hides
@@ -81,7 +81,7 @@ def load_model(name: str | Path, fallback: str | Path | None = None, device: str
     origin = local_origin(stand_in)
     sentence = f"{name} is not in reach. Instead: {origin.sentence} Its numbers are its own."
     model = boot_directory(stand_in, Origin(origin.name, sentence, stands_in_for=str(name)), device)
-    print(textwrap.fill(sentence, 100))
+    print(textwrap.fill(sentence, 100, break_long_words=False, break_on_hyphens=False))
     return model
 
 

@@ -35,7 +35,7 @@ class Picture(go.Figure):
 def pair_histogram(
     *histograms: PairHistogram,
     names: Sequence[str] = (),
-    prediction: float | None = None,
+    prediction: float | int | None = None,
     title: str = "",
 ) -> Picture:
     """Histograms of the cosine over all pairs, one over the other, with a prediction as a dashed line.
@@ -81,7 +81,7 @@ def _bars(histogram: PairHistogram, name: str, colour: str) -> go.Bar:
     )
 
 
-def _draw_prediction(picture: Picture, prediction: float, lo: float, hi: float) -> None:
+def _draw_prediction(picture: Picture, prediction: float | int, lo: float, hi: float) -> None:
     at = min(max(prediction, lo), hi)
     right_half = at > (lo + hi) / 2
     picture.add_vline(
@@ -95,7 +95,7 @@ def _draw_prediction(picture: Picture, prediction: float, lo: float, hi: float) 
     )
 
 
-def _alt(histograms: Sequence[PairHistogram], names: Sequence[str], prediction: float | None) -> str:
+def _alt(histograms: Sequence[PairHistogram], names: Sequence[str], prediction: float | int | None) -> str:
     said = [f"Histogram of the cosine over all {histograms[0].n_pairs:,} pairs."]
     for histogram, name in zip(histograms, names, strict=True):
         used = histogram.counts.nonzero()[0]

@@ -130,7 +130,7 @@ class Puzzle:
                 return part
         raise KeyError(f"{self.slug} has no part {name!r}; its parts are {', '.join(p.name for p in self.parts)}")
 
-    def check(self, name: str, answer: Callable[..., Any]) -> None:
+    def check(self, name: str, answer: Any) -> None:
         """Say whether ``answer`` is right, and if not, why; raise `NotYet` unless it is.
 
         The inputs are the same at every call, so that a learner can work against them.
@@ -139,7 +139,7 @@ class Puzzle:
         journal.record(self.slug, "check", part=name, outcome=verdict.outcome.value, symptom=verdict.symptom)
         self._say(verdict)
 
-    def grade(self, name: str, answer: Callable[..., Any]) -> None:
+    def grade(self, name: str, answer: Any) -> None:
         """Like `check`, on inputs drawn afresh from the system's entropy; for hidden tests."""
         self._say(checks.judge(self.part(name), answer, seeds=checks.fresh_seeds()), quiet=True)
 
@@ -221,7 +221,8 @@ def load_module(path: Path) -> ModuleType:
     """Run a puzzle's Python file as a module of its own, without touching ``sys.path`` or writing bytecode."""
     name = f"mechpuzzles_folder_{path.parent.name}_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} cannot be run as Python")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     dont_write, sys.dont_write_bytecode = sys.dont_write_bytecode, True

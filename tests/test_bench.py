@@ -1,0 +1,46 @@
+"""The benchmark reports what it promises, measured apart from this process."""
+
+import json
+
+import pytest
+
+from mechpuzzles import bench
+
+
+@pytest.fixture(scope="module")
+def geometry():
+    return bench.bench_geometry(n=3000, d=64, rounds=2, post_n=500)
+
+
+def test_geometry_has_the_contracts_keys(geometry):
+    assert list(geometry) == [
+        "n", "d", "cpu_s", "matmul_cpu_s", "ratio", "figure_bytes", "extra_mb", "post",
+    ]  # fmt: skip
+    assert list(geometry["post"]) == ["n", "cpu_s", "figure_bytes", "extra_mb"]
+    assert json.loads(json.dumps(geometry)) == geometry
+
+
+def test_geometry_measures_something_sane(geometry):
+    assert (geometry["n"], geometry["d"], geometry["post"]["n"]) == (3000, 64, 500)
+    assert 0 < geometry["matmul_cpu_s"] < 60
+    assert 0 < geometry["cpu_s"] < 60
+    assert geometry["ratio"] > 0
+    assert 0 < geometry["figure_bytes"] <= 12_000
+    assert geometry["post"]["figure_bytes"] > 500 * 500 * 4  # every value, and in base64
+    assert geometry["extra_mb"] is None or 0 <= geometry["extra_mb"] <= 64
+
+
+def test_the_post_never_has_more_tokens_than_there_are():
+    assert bench.bench_geometry(n=300, d=16, rounds=1)["post"]["n"] == 300
+
+
+def test_a_failure_in_the_measuring_process_is_told():
+    with pytest.raises(RuntimeError, match=r"measure_post failed:(.|\n)*TypeError"):
+        bench._in_own_process("measure_post", tokens=3)
+
+
+def test_without_proc_memory_is_unknown(monkeypatch, tmp_path):
+    monkeypatch.setattr(bench, "Path", lambda name: tmp_path / "absent")
+    assert bench._resident("VmRSS") is None
+    assert bench._megabytes(None, None, 10) is None
+    assert bench._megabytes(1_000_000, 5_000_000, 1_000_000) == 3.0

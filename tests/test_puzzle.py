@@ -1,0 +1,371 @@
+"""The puzzle model on a toy puzzle: outcomes, symptoms, words, limits, predictions, hints, reveal."""
+
+import codecs
+import json
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+from mechpuzzles import checks, journal
+from mechpuzzles.checks import Case, NotYet, Outcome
+from mechpuzzles.limits import Exceeded, Limits, run_within
+from mechpuzzles.puzzle import FreeText, Part, Puzzle, Symptom, load_puzzle
+
+
+def row_sums_spec(W):
+    return torch.tensor([sum(row) for row in W.double().tolist()], dtype=torch.float64)
+
+
+def cases(rng):
+    yield Case((torch.randn(4, 3, generator=rng),))
+    yield Case((torch.randn(5, 2, generator=rng) + 1,))
+
+
+ROW_SUMS = Part(
+    name="row_sums",
+    takes=("n d_model",),
+    returns="n",
+    points=2,
+    cases=cases,
+    spec=row_sums_spec,
+    symptoms=(
+        Symptom.gives("averaged", lambda W: W.mean(1), "These are means over {d_model} coordinates."),
+        Symptom.gives("columns", lambda W: W.sum(0), "These are sums over the {n} rows."),
+    ),
+    hints=("Which axis?", "dim=1"),
+    meaning="Rows add up.",
+)
+TOTAL = Part(
+    name="total",
+    takes=("n d_model",),
+    returns="",
+    points=1,
+    cases=cases,
+    spec=lambda W: float(row_sums_spec(W).sum()),
+    symptoms=(),
+    hints=("All of it.",),
+    meaning="All adds up.",
+)
+PUZZLE = Puzzle(
+    slug="toy",
+    title="Toy",
+    question="Does it add up?",
+    principle="Sums are sums.",
+    minutes=1,
+    models=(),
+    parts=(ROW_SUMS, TOTAL),
+    free_text=(FreeText("why", 1, ("because",)),),
+)
+
+
+def verdict(answer, part=ROW_SUMS):
+    return checks.judge(part, answer, checks.PUBLIC_SEEDS)
+
+
+class AlwaysEqual(float):
+    def __eq__(self, other):
+        return True
+
+    __hash__ = float.__hash__
+
+
+def changes_input(W):
+    sums = W.sum(1)
+    W.zero_()
+    return sums
+
+
+def not_implemented(W):
+    raise NotImplementedError
+
+
+def divides_by_zero(W):
+    nothing = 0
+    return W.sum(1) / (1 // nothing)
+
+
+def right_only_by_broadcasting(W):
+    return W.sum(1, keepdim=True)
+
+
+ANSWERS = [
+    # answer, outcome, symptom, what the words hold
+    (lambda W: W.sum(1), Outcome.RIGHT, None, ["right on every public check", "Rows add up."]),
+    (lambda W: W.numpy().sum(axis=1), Outcome.RIGHT, None, []),
+    (lambda W: W.double().sum(1), Outcome.RIGHT, None, []),
+    (lambda W: torch.nn.Parameter(W.sum(1)), Outcome.RIGHT, None, []),
+    (not_implemented, Outcome.NOT_ATTEMPTED, None, ["not attempted yet", "puzzle.hint('row_sums')"]),
+    (lambda W: ..., Outcome.NOT_ATTEMPTED, None, []),
+    (..., Outcome.NOT_ATTEMPTED, None, []),
+    (None, Outcome.NOT_ATTEMPTED, None, []),
+    (3.0, Outcome.WRONG, None, ["It is a float, not a function"]),
+    (divides_by_zero, Outcome.RAISED, None, ["ZeroDivisionError", "W.sum(1) / (1 // nothing)", "[n=4, d_model=3]"]),
+    (lambda W: sys.exit(), Outcome.RAISED, None, ["SystemExit"]),
+    (lambda W: W.mean(1), Outcome.WRONG, "averaged", ["means over 3 coordinates", "Type and shape are right", "n=0"]),
+    (lambda W: W.sum(0), Outcome.WRONG, "columns", ["sums over the 4 rows", "got [3], wanted [n=4]"]),
+    (right_only_by_broadcasting, Outcome.WRONG, None, ["got [4, 1], wanted [n=4]"]),
+    (lambda W: None, Outcome.WRONG, "wrong_type", ["None", "return missing"]),
+    (lambda W: W.sum(1).tolist(), Outcome.WRONG, "wrong_type", ["a list"]),
+    (lambda W: W.sum(1).long(), Outcome.WRONG, "wrong_type", ["int64", "float32"]),
+    (lambda W: W.sum(1).half(), Outcome.WRONG, "wrong_type", ["float16"]),
+    (lambda W: W.sum(1) + 0j, Outcome.WRONG, "wrong_type", ["complex"]),
+    (lambda W: np.array(["a"] * len(W)), Outcome.WRONG, "wrong_type", ["ndarray"]),
+    (lambda W: W.sum(1) * torch.nan, Outcome.WRONG, None, ["NaN"]),
+    (lambda W: torch.empty(0), Outcome.WRONG, None, ["got [0]"]),
+    (changes_input, Outcome.WRONG, "changes_its_input", ["alters its input"]),
+    (lambda W: W.sum(1) + torch.eye(len(W))[2], Outcome.WRONG, None, ["first entry that differs is n=2"]),
+]
+
+
+@pytest.mark.parametrize(("answer", "outcome", "symptom", "words"), ANSWERS)
+def test_each_answer_gets_its_outcome_and_words(answer, outcome, symptom, words):
+    found = verdict(answer)
+    assert (found.outcome, found.symptom) == (outcome, symptom)
+    text = " ".join(found.text(colour=False).split())
+    for word in words:
+        assert word in text
+    assert max(map(len, found.text(colour=False).splitlines())) <= 100
+
+
+@pytest.mark.parametrize("answer", [lambda W: AlwaysEqual(1), lambda W: True, lambda W: 7, lambda W: "7", lambda W: W])
+def test_a_number_is_believed_only_if_it_is_a_plain_float(answer):
+    assert verdict(answer, TOTAL).outcome is Outcome.WRONG
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [lambda W: W.sum(), lambda W: W.sum().item(), lambda W: np.float64(W.double().sum()), lambda W: W.numpy().sum()],
+)
+def test_a_number_may_come_as_a_float_or_a_tensor_without_axes(answer):
+    assert verdict(answer, TOTAL).outcome is Outcome.RIGHT
+
+
+def test_the_expected_value_is_never_printed():
+    wanted = row_sums_spec(next(iter(cases(torch.Generator().manual_seed(0)))).inputs[0])
+    text = verdict(lambda W: W.sum(1) + 1).text(colour=False)
+    for value in wanted.tolist():
+        assert f"{value:.3f}" not in text
+        assert f"{value:.4g}" not in text
+
+
+def test_a_symptom_must_hold_on_every_wrong_case():
+    sometimes = verdict(lambda W: W.mean(1) if W.shape[1] == 3 else W.sum(1) + 1)
+    assert sometimes.symptom is None
+
+
+def test_the_first_symptom_that_fits_is_the_one_named():
+    part = Part(
+        **{**vars(ROW_SUMS), "symptoms": (Symptom("any", lambda got, want, W: True, "Any."), *ROW_SUMS.symptoms)}
+    )
+    assert verdict(lambda W: W.mean(1), part).symptom == "any"
+
+
+def test_check_raises_without_a_traceback_and_prints_when_right(capsys):
+    with pytest.raises(NotYet, match=r"not yet\. These are means") as caught:
+        PUZZLE.check("row_sums", lambda W: W.mean(1))
+    shown = caught.value._render_traceback_()
+    assert isinstance(caught.value, AssertionError)
+    assert not any("Traceback" in line for line in shown)
+    PUZZLE.check("row_sums", lambda W: W.sum(1))
+    assert "right on every public check" in capsys.readouterr().out
+
+
+def test_grade_is_silent_when_right_and_draws_new_inputs(capsys):
+    seen = []
+
+    def answer(W):
+        seen.append(W)
+        return W.sum(1)
+
+    PUZZLE.grade("row_sums", answer)
+    PUZZLE.grade("row_sums", answer)
+    assert capsys.readouterr().out == ""
+    assert len({tuple(W.flatten().tolist()) for W in seen}) == len(seen)
+
+
+def test_a_function_that_knows_the_public_inputs_by_heart_fails_the_grade():
+    known = {
+        case.inputs[0].sum().item(): case
+        for seed in checks.PUBLIC_SEEDS
+        for case in cases(torch.Generator().manual_seed(seed))
+    }
+
+    def by_heart(W):
+        return row_sums_spec(known[W.sum().item()].inputs[0]) if W.sum().item() in known else W[:, 0]
+
+    PUZZLE.check("row_sums", by_heart)
+    with pytest.raises(NotYet):
+        PUZZLE.grade("row_sums", by_heart)
+
+
+def test_warnings_and_prints_of_the_learner_cost_nothing_and_are_told(capsys):
+    def noisy(W):
+        print("shape", tuple(W.shape))
+        print("oh", file=sys.stderr)
+        warnings.warn("deprecated", DeprecationWarning, stacklevel=1)
+        return W.sum(1)
+
+    found = verdict(noisy)
+    assert found.outcome is Outcome.RIGHT
+    assert "While it ran, your code said: shape (4, 3) / oh / DeprecationWarning: deprecated" in found.text(
+        colour=False
+    )
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == ""
+
+
+def test_an_unknown_part_lists_the_parts_there_are():
+    with pytest.raises(KeyError, match=r"no part 'row_sum'; its parts are row_sums, total"):
+        PUZZLE.check("row_sum", lambda W: W)
+
+
+def test_two_parts_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="share a name"):
+        Puzzle("s", "t", "q?", "p", 1, (ROW_SUMS, ROW_SUMS), ())
+
+
+# ---- limits -------------------------------------------------------------------------------------------------------
+
+
+def forever(W):
+    total = 0
+    while True:
+        try:
+            total += 1
+        except Exception:
+            total = 0
+
+
+OVER = [
+    (lambda W: (W @ W.T).sum(), Limits(20, extra_mb=4), "2,000 x 2,000"),
+    (lambda W: torch.cdist(W, W).sum(), Limits(20, extra_mb=4), "2,000 x 2,000"),
+    (lambda W: W.numpy().dot(W.numpy().T).sum(), Limits(20, extra_mb=4), "MB beside its input"),
+    (lambda W: (W[:, None] * W[None]).sum(), Limits(20, extra_mb=4), "2,000 x 2,000 x 3"),
+    (lambda W: torch.empty(2**50), Limits(20), "no memory left"),
+    (forever, Limits(0.3), "still running after 0.3 seconds"),
+]
+
+
+@pytest.mark.parametrize(("answer", "limits", "words"), OVER)
+def test_breaking_a_limit_is_told_and_survived(answer, limits, words):
+    broke = run_within(limits, answer, torch.ones(2000, 3))
+    assert isinstance(broke, Exceeded)
+    assert words in broke.what
+
+
+def test_within_its_limits_an_answer_comes_back():
+    assert run_within(Limits(20, extra_mb=4), lambda W: W.sum().item(), torch.ones(2000, 3)) == 6000
+    with pytest.raises(ZeroDivisionError):
+        run_within(Limits(20, extra_mb=4), lambda W: 1 / 0, torch.ones(1))
+
+
+def test_a_limited_case_waits_until_the_small_ones_are_right():
+    asked = []
+
+    def with_large(rng):
+        yield from cases(rng)
+        yield Case((torch.ones(2000, 3),), want=torch.full((2000,), 3.0), limits=Limits(20, extra_mb=1))
+
+    part = Part(**{**vars(ROW_SUMS), "cases": with_large})
+    verdict(lambda W: asked.append(len(W)) or W.mean(1), part)
+    assert 2000 not in asked
+    found = verdict(lambda W: (W @ W.T).sum(1) * 0 + W.sum(1), part)
+    assert found.outcome is Outcome.WRONG
+    assert "Right on small inputs, but on a large one it makes a tensor of 2,000 x 2,000" in found.text(colour=False)
+
+
+# ---- predictions, hints, reveal, the log -----------------------------------------------------------------------------
+
+
+def test_predictions_are_kept_and_the_latest_counts(capsys):
+    assert PUZZLE.prediction("mean") is None
+    PUZZLE.predict("mean", 0.3, because="a hunch")
+    PUZZLE.predict("mean", 0.1)
+    PUZZLE.predict("cause", "offset")
+    assert (PUZZLE.prediction("mean"), PUZZLE.prediction("cause")) == (0.1, "offset")
+    assert "Kept: mean = 0.3, because a hunch" in capsys.readouterr().out
+    entry = json.loads(journal.path().read_text().splitlines()[0])
+    assert {"puzzle": "toy", "kind": "prediction", "name": "mean", "value": 0.3}.items() <= entry.items()
+
+
+@pytest.mark.parametrize("value", [..., None, ""])
+def test_the_cell_as_released_keeps_no_prediction(value, capsys):
+    PUZZLE.predict("mean", value, because="")
+    assert PUZZLE.prediction("mean") is None
+    assert "Nothing kept" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("value", "error"), [(float("nan"), ValueError), (float("inf"), ValueError), (True, TypeError), ([0.3], TypeError)]
+)
+def test_what_is_no_prediction_is_refused(value, error):
+    with pytest.raises(error, match="a prediction is"):
+        PUZZLE.predict("mean", value)
+
+
+def test_hints_come_one_at_a_time_and_the_last_stays(capsys):
+    fresh = Puzzle(**{k: v for k, v in vars(PUZZLE).items() if not k.startswith("_")})
+    for _ in range(3):
+        fresh.hint("row_sums")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "row_sums, hint 1 of 2. Which axis?",
+        "row_sums, hint 2 of 2. dim=1",
+        "row_sums, hint 2 of 2. dim=1",
+    ]
+
+
+def test_the_reveal_waits_for_an_attempt(capsys):
+    secret = codecs.encode("The mean is big.", "rot13")
+    PUZZLE.reveal(secret)
+    assert "The mean is big." not in capsys.readouterr().out
+    with pytest.raises(NotYet):
+        PUZZLE.check("row_sums", not_implemented)
+    PUZZLE.reveal(secret)
+    assert "The mean is big." not in capsys.readouterr().out, "the stub is no attempt"
+    with pytest.raises(NotYet):
+        PUZZLE.check("row_sums", lambda W: W.mean(1))
+    PUZZLE.reveal(secret)
+    assert "The mean is big." in capsys.readouterr().out
+
+
+def test_a_damaged_log_loses_only_its_damaged_lines():
+    PUZZLE.predict("mean", 0.3)
+    with journal.path().open("a") as log:
+        log.write('{"half\n[1, 2]\n')
+    PUZZLE.predict("mean", 0.4)
+    assert [e["value"] for e in journal.entries("toy", "prediction")] == [0.3, 0.4]
+
+
+def test_a_check_needs_no_disk(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MECHPUZZLES_HOME", str(tmp_path / "file" / "below"))
+    PUZZLE.check("row_sums", lambda W: W.sum(1))
+
+
+def test_nothing_is_written_while_nbgrader_grades(monkeypatch):
+    monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
+    PUZZLE.check("row_sums", lambda W: W.sum(1))
+    assert not journal.path().exists()
+
+
+def test_a_puzzle_that_is_nowhere_names_the_folders_tried(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MECHPUZZLES_PATH", str(tmp_path / "elsewhere"))
+    with pytest.raises(FileNotFoundError, match=r"no puzzle.py declares 'nowhere'.*elsewhere"):
+        load_puzzle("nowhere")
+
+
+def test_a_puzzle_is_found_beside_the_notebook_and_on_the_path(tmp_path, monkeypatch):
+    declaration = 'from mechpuzzles import Puzzle\nPUZZLE = Puzzle("tiny", "T", "Q?", "P", 1, (), ())\n'
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "puzzle.py").write_text(declaration)
+    monkeypatch.chdir(tmp_path / "tiny")
+    assert load_puzzle("tiny").title == "T"
+    monkeypatch.chdir("/")
+    monkeypatch.setenv("MECHPUZZLES_PATH", str(tmp_path))
+    assert load_puzzle("tiny").title == "T"
+    assert not (tmp_path / "tiny" / "__pycache__").exists()

@@ -1,0 +1,139 @@
+"""What the library costs, in CPU seconds, bytes and megabytes, beside what one would otherwise do.
+
+CPU seconds are those of the whole process, so they hold on a busy machine; what is compared alternates.
+"""
+
+import itertools
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mechpuzzles import _tiles
+from mechpuzzles.geometry import cosine_histogram
+
+BARE_TILES = (_tiles.TILE, (1024, 4096))  # the bare product may have the larger tiles that counting could not use
+
+# Geometry -----------------------------------------------------------------------------------------
+
+
+def bench_geometry(n: int = 50257, d: int = 768, rounds: int = 3, post_n: int = 5000) -> dict[str, Any]:
+    """Compare the histogram of all pairs with the bare products, and with a histogram of raw values.
+
+    `cpu_s` is `cosine_histogram` as called, the normalisation of the rows included; `matmul_cpu_s` is the
+    quickest float32 product (of torch.mm and oneDNN, over the same tiles and over larger ones) with nothing counted;
+    both and their `ratio` are medians over the rounds. `figure_bytes` is the figure as JSON. `extra_mb` is the peak resident
+    memory (10^6 bytes) beyond the input and the unit rows, None where the system does not tell. The kernel is
+    compiled before all this, in about a second. `post` is the same for the published snippet on `post_n` tokens.
+
+        >>> bench_geometry(n=3000, d=64)["post"]["n"]
+        3000
+
+    Source of the snippet: Nanda, 2023, "Mech Interp Puzzle 1: Suspiciously Similar Embeddings in GPT-Neo".
+    """
+    ours = _in_own_process("measure_histogram", n=n, d=d, rounds=rounds)
+    post = _in_own_process("measure_post", n=min(n, post_n), d=d)
+    return {"n": n, "d": d, **ours, "post": post}
+
+
+def made_up_embedding(n: int, d: int, seed: int = 0) -> Float[Tensor, "n d"]:
+    """Gaussian rows with a common offset (mean cosine about 0.27) and log-normal lengths, made in place."""
+    generator = torch.Generator().manual_seed(seed)
+    W = torch.randn(n, d, generator=generator)
+    W += 0.6 * torch.randn(d, generator=generator)
+    W *= torch.exp(0.3 * torch.randn(n, 1, generator=generator))
+    return W
+
+
+def measure_histogram(n: int, d: int, rounds: int) -> dict[str, Any]:
+    """Measure memory in a first pass, the slower products in the first round, and the rest in every round."""
+    from mechpuzzles import plots
+
+    _compile()
+    W = made_up_embedding(n, d)
+    before = _resident("VmRSS")
+    histogram = cosine_histogram(W)
+    peak = _resident("VmHWM")
+
+    rivals, ours, bare = list(itertools.product(_tiles.right_products(d), BARE_TILES)), [], []
+    for _ in range(rounds):
+        ours.append(_cpu_seconds(cosine_histogram, W))
+        seconds = {rival: _cpu_seconds(multiply_tiles, W, *rival) for rival in rivals}
+        rivals = [min(seconds, key=lambda rival: seconds[rival])]
+        bare.append(seconds[rivals[0]])
+    return {
+        "cpu_s": median(ours),
+        "matmul_cpu_s": median(bare),
+        "ratio": median(a / b for a, b in zip(ours, bare, strict=True)),
+        "figure_bytes": len(plots.pair_histogram(histogram).to_json()),
+        "extra_mb": _megabytes(before, peak, W.nbytes),
+    }
+
+
+def _compile() -> None:
+    with suppress(ImportError):  # without numba there is nothing to compile: torch counts
+        _tiles.compiled_kernel()
+
+
+def multiply_tiles(U: Float[Tensor, "n d"], product: str, tile: tuple[int, int]) -> None:
+    """The products that cover all pairs, by as many threads as the histogram has, and nothing else."""
+    with _tiles.plain_float32() as threads:
+        _tiles.sweep(U, tile, _tiles.PRODUCTS[product], [lambda cosines, tile: None] * threads)
+
+
+def measure_post(n: int, d: int) -> dict[str, Any]:
+    """The snippet as published, up to the figure's JSON."""
+    import plotly.express as px
+
+    W_E = made_up_embedding(n, d)
+    before = _resident("VmRSS")
+    started = time.process_time()
+    W_E_normed = W_E / W_E.norm(dim=-1, keepdim=True)
+    cosine_sims = W_E_normed @ W_E_normed.T
+    figure = px.histogram(cosine_sims.flatten().numpy()).to_json()
+    return {
+        "n": n,
+        "cpu_s": time.process_time() - started,
+        "figure_bytes": len(figure),
+        "extra_mb": _megabytes(before, _resident("VmHWM"), W_E.nbytes),
+    }
+
+
+# Measuring ----------------------------------------------------------------------------------------
+
+
+def _in_own_process(function: str, **arguments: Any) -> dict[str, Any]:
+    """Call a function of this module in a fresh interpreter, whose peak memory is its own."""
+    code = "import json, sys; from mechpuzzles import bench; name, arguments = sys.argv[1:]; "
+    code += "print(json.dumps(getattr(bench, name)(**json.loads(arguments))))"
+    command = [sys.executable, "-P", "-c", code, function, json.dumps(arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{function} failed:\n{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def _cpu_seconds(function: Callable[..., Any], *arguments: Any) -> float:
+    started = time.process_time()
+    function(*arguments)
+    return time.process_time() - started
+
+
+def _resident(field: str) -> int | None:
+    """Resident bytes of this process, now (VmRSS) or at its peak (VmHWM); None where /proc has no such line."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{field}:")), None)
+
+
+def _megabytes(before: int | None, peak: int | None, unit_rows: int) -> float | None:
+    return None if before is None or peak is None else max(0.0, (peak - before - unit_rows) / 1e6)
