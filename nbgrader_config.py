@@ -27,3 +27,10 @@ c.OverwriteCells.add_missing_cells = True
 
 # Loading a model on a busy machine takes longer than nbgrader's 30 seconds.
 c.Execute.timeout = 120
+
+# Feedback shows every cell as it was graded; hidden tests are taken out of it too.
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "nbgrader.preprocessors.ClearHiddenTests",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]

@@ -23,3 +23,10 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+def missing(what: str) -> None:
+    """Skip for want of something the machine may lack; on CI, where it was installed, fail."""
+    if os.environ.get("CI"):
+        pytest.fail(f"CI must have {what}")
+    pytest.skip(f"needs {what}")

@@ -30,10 +30,11 @@ def bench_geometry(n: int = 50257, d: int = 768, rounds: int = 3, post_n: int = 
     """Compare the histogram of all pairs with the bare products, and with a histogram of raw values.
 
     `cpu_s` is `cosine_histogram` as called, the normalisation of the rows included; `matmul_cpu_s` is the
-    quickest float32 product (of torch.mm and oneDNN, over the same tiles and over larger ones) with nothing counted;
-    both and their `ratio` are medians over the rounds. `figure_bytes` is the figure as JSON. `extra_mb` is the peak resident
-    memory (10^6 bytes) beyond the input and the unit rows, None where the system does not tell. The kernel is
-    compiled before all this, in about a second. `post` is the same for the published snippet on `post_n` tokens.
+    quickest float32 product (of torch.mm and oneDNN, over the same tiles and over larger ones) with nothing
+    counted; both and their `ratio` are medians over the rounds. `figure_bytes` is the figure as JSON. `extra_mb`
+    is the peak resident memory (10^6 bytes) beyond the input and the unit rows, None where the system does not
+    tell. The kernel is compiled before all this, in about a second. `post` is the same for the published snippet
+    on `post_n` tokens.
 
         >>> bench_geometry(n=3000, d=64)["post"]["n"]
         3000

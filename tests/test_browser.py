@@ -1,0 +1,192 @@
+"""Every puzzle, worked in JupyterLab in a real browser: wrong answers, hints, right answers, pictures, the answer."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from mechpuzzles import folders
+
+from .conftest import missing
+from .submissions import mutant_source, solutions_of
+
+ROOT = Path(__file__).parents[1]
+SLUGS = folders.slugs(ROOT)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+# Without these, Chromium looks for services on the network at every start.
+QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+QUIET += ["--disable-component-update", "--disable-sync", "--no-sandbox"]
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default::ResourceWarning")]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        missing("Chromium (Debian's package chromium)")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra [dev]")
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """JupyterLab on a copy of the release; its address."""
+    home = tmp_path_factory.mktemp("lab")
+    shutil.copytree(ROOT / "puzzles", home / "puzzles", ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    tracker = home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
+    tracker.parent.mkdir(parents=True)
+    tracker.write_text(json.dumps({"windowingMode": "none"}))  # every cell is in the page
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    places = {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "MECHPUZZLES_HOME": str(home / "log")}
+    places |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "JUPYTER_CONFIG_DIR": str(home / "config")}
+    options = [f"--port={port}", "--no-browser", "--allow-root", "--IdentityProvider.token=", "--ServerApp.password="]
+    with (home / "lab.log").open("w") as log:
+        command = [sys.executable, "-m", "jupyterlab", *options]
+        server = subprocess.Popen(command, cwd=home / "puzzles", env={**os.environ, **places}, stdout=log, stderr=log)
+    try:
+        yield wait_for(f"http://127.0.0.1:{port}/lab", server, home / "lab.log"), home / "log"
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def wait_for(address: str, server: subprocess.Popen, log: Path) -> str:
+    for _ in range(240):
+        try:
+            urllib.request.urlopen(address.replace("/lab", "/api"), timeout=5).close()
+            return address
+        except OSError:
+            assert server.poll() is None, log.read_text()[-3000:]
+            time.sleep(0.25)
+    raise AssertionError(log.read_text()[-3000:])
+
+
+class Notebook:
+    """A notebook open in the browser, its cells named as in the file."""
+
+    def __init__(self, browser, address: str, slug: str, dark: bool = False):
+        self.page = browser.new_page(viewport={"width": 1280, "height": 800})
+        self.page.goto(f"{address}/tree/{slug}/{slug}.ipynb?reset")
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
+        released = nbformat.read(ROOT / "puzzles" / slug / f"{slug}.ipynb", as_version=4)
+        self.number = {cell.id: i for i, cell in enumerate(released.cells)}
+        self.source = {cell.id: cell.source for cell in released.cells}
+        self.page.wait_for_function(f"document.querySelectorAll('.jp-Notebook .jp-Cell').length >= {len(self.number)}")
+
+    def cell(self, name: str):
+        return self.page.locator(".jp-Notebook .jp-Cell").nth(self.number[name])
+
+    def run(self, name: str, source: str | None = None) -> str:
+        """Run a cell, after typing ``source`` into it if given; what it shows."""
+        cell = self.cell(name)
+        before = cell.locator(".jp-InputPrompt").first.inner_text()
+        cell.locator(".cm-content").click()
+        if source is not None:
+            self.page.keyboard.press("Control+A")
+            self.page.keyboard.insert_text(source)
+        self.page.keyboard.press("Shift+Enter")
+        self.page.wait_for_function(
+            """([number, before]) => {
+                const cell = document.querySelectorAll('.jp-Notebook .jp-Cell')[number];
+                const prompt = cell.querySelector('.jp-InputPrompt').innerText;
+                return /\\[\\d+\\]/.test(prompt) && prompt !== before;
+            }""",
+            arg=[self.number[name], before],
+            timeout=120_000,
+        )
+        return " ".join(cell.locator(".jp-OutputArea").first.inner_text().split())
+
+    def write(self, name: str, text: str) -> None:
+        """Edit a Markdown cell."""
+        self.cell(name).dblclick()
+        self.cell(name).locator(".cm-content").click()
+        self.page.keyboard.press("Control+A")
+        self.page.keyboard.insert_text(text)
+        self.page.keyboard.press("Shift+Enter")
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_a_learner_works_the_puzzle(browser, lab, slug):
+    address, log = lab
+    puzzle, right = folders.declared(ROOT, slug), solutions_of(ROOT, slug)
+    notebook = Notebook(browser, address, slug)
+    pictures = 0
+    for name in notebook.number:
+        part = next((p for p in puzzle.parts if name == f"check-{p.name}".replace("_", "-")), None)
+        if part is not None:
+            work_on(notebook, slug, part, right)
+        elif name.startswith("open-predict"):
+            shown = notebook.run(name, notebook.source[name].replace("...", "0.25"))
+            assert "Kept: " in shown
+            assert "= 0.25" in shown
+        elif name.startswith("free-text"):
+            notebook.write(name, right[name])
+        elif name.startswith(("code", "open")):
+            notebook.run(name)
+            assert (
+                notebook.cell(name).locator(".jp-OutputArea [data-mime-type='application/vnd.jupyter.error']").count()
+                == 0
+            )
+            if notebook.cell(name).locator(".js-plotly-plot").count():
+                pictures += 1
+        elif name.startswith("reveal"):
+            assert len(notebook.run(name).split()) > 30
+            assert notebook.cell(name).locator(".jp-RenderedMarkdown").count() == 1
+    assert pictures >= 1
+    drawn = notebook.page.locator(".js-plotly-plot").first.inner_text()
+    assert "your prediction: 0.25" in drawn
+    kept = (log / "journal.jsonl").read_text()
+    assert '"kind": "prediction"' in kept
+    notebook.page.close()
+
+
+def work_on(notebook: Notebook, slug: str, part, right: dict[str, str]) -> None:
+    """The stub untouched, one wrong answer for each symptom, a crash, then the right answer."""
+    stub, check = (f"{kind}-{part.name}".replace("_", "-") for kind in ("stub", "check"))
+    notebook.run(stub)
+    assert "not attempted yet" in notebook.run(check)
+    for symptom in part.symptoms:
+        notebook.run(stub, mutant_source(ROOT, slug, part.name, symptom.name))
+        shown = notebook.run(check)
+        assert "not yet." in shown
+        assert "Traceback" not in shown
+        plain = " ".join(symptom.says.split("{")[0].split())
+        assert plain[:80] in shown, (part.name, symptom.name, shown)
+    notebook.run(stub, f"def {part.name}(*inputs):\n    return nowhere")
+    assert "NameError" in notebook.run(check)
+    notebook.run(stub, right[stub])
+    assert "right on every public check" in notebook.run(check)
+
+
+@pytest.mark.parametrize("slug", SLUGS)
+def test_the_answer_is_not_readable_before_an_attempt(browser, lab, slug):
+    address, log = lab
+    shutil.rmtree(log, ignore_errors=True)
+    notebook = Notebook(browser, address, slug)
+    first = next(name for name in notebook.number if name.startswith("code"))
+    notebook.run(first)
+    reveal = next(name for name in notebook.number if name.startswith("reveal"))
+    assert "Try a part first" in notebook.run(reveal)
+    assert notebook.cell(reveal).locator(".jp-RenderedMarkdown").count() == 0
+    notebook.page.close()
+
+
+def test_the_index_leads_to_every_puzzle(browser, lab):
+    address, _ = lab
+    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    page.goto(f"{address}/tree/README.md?reset")
+    page.wait_for_selector(".jp-Document", timeout=90_000)
+    page.close()
