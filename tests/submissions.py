@@ -30,7 +30,7 @@ def mutant_source(root: Path, slug: str, part: str, symptom: str) -> str:
     authors = folders.authors(root, slug)
     answer = next(m.answer for m in authors.MUTANTS if (m.part, m.shows) == (part, symptom))
     module = Path(authors.__file__).read_text().split("\ndef ")[0]
-    imports = [line for line in module.splitlines() if line.startswith("import ") or line.startswith("from ")]
+    imports = [line for line in module.splitlines() if line.startswith(("import ", "from "))]
     called = [getattr(authors, name, None) for name in answer.__code__.co_names]
     sources = [inspect.getsource(helper) for helper in called if inspect.isfunction(helper)]
     sources.append(inspect.getsource(answer).replace(f"def {answer.__name__}(", f"def {part}(", 1))

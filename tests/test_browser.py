@@ -184,9 +184,12 @@ def test_the_answer_is_not_readable_before_an_attempt(browser, lab, slug):
     notebook.page.close()
 
 
-def test_the_index_leads_to_every_puzzle(browser, lab):
+@pytest.mark.parametrize("slug", SLUGS)
+def test_the_index_opens_as_a_page_and_leads_to_the_puzzle(browser, lab, slug):
     address, _ = lab
     page = browser.new_page(viewport={"width": 1280, "height": 800})
     page.goto(f"{address}/tree/README.md?reset")
-    page.wait_for_selector(".jp-Document", timeout=90_000)
+    page.wait_for_selector(".jp-MarkdownViewer h1", timeout=90_000)
+    page.get_by_role("link", name=folders.declared(ROOT, slug).title, exact=True).click()
+    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
     page.close()

@@ -1,4 +1,4 @@
-"""Building: percent text to source notebook to release, on a small puzzle that each test may damage."""
+"""Building: percent text to source notebook to release, on the template's puzzle, which each test may damage."""
 
 import shutil
 from pathlib import Path
@@ -10,78 +10,6 @@ from mechpuzzles import build, folders, index
 from mechpuzzles.verify import verify
 
 ROOT = Path(__file__).parents[1]
-
-PUZZLE = """
-import torch
-from mechpuzzles.checks import Case
-from mechpuzzles.puzzle import FreeText, Part, Puzzle, Symptom
-
-def cases(rng):
-    yield Case((torch.randn(4, 3, generator=rng),))
-    yield Case((torch.randn(5, 2, generator=rng) + 1,))
-
-def spec(W):
-    return torch.tensor([sum(row) for row in W.double().tolist()], dtype=torch.float64)
-
-PUZZLE = Puzzle(
-    slug="row_sums", title="Row sums", question="Does it add up?", principle="Sums are sums.", minutes=5, models=(),
-    parts=(Part("row_sums", ("n d_model",), "n", 2, cases, spec,
-        symptoms=(Symptom.gives("averaged", lambda W: W.mean(1), "These are means over {d_model} coordinates."),),
-        hints=("Which axis?",), meaning="Rows add up."),),
-    free_text=(FreeText("why", 1, ("because",)),),
-)
-"""
-
-AUTHOR = """
-from mechpuzzles.puzzle import Alternative, Mutant
-
-def averages(W):
-    return W.mean(1)
-
-def sums_in_a_loop(W):
-    import torch
-    return torch.stack([row.sum() for row in W])
-
-MUTANTS = (Mutant("row_sums", "averaged", averages),)
-ALTERNATIVES = (Alternative("row_sums", "loop", sums_in_a_loop),)
-"""
-
-TEXT = '''# %% [markdown]
-# # Row sums
-
-# %%
-from mechpuzzles import load_puzzle, plots
-from mechpuzzles.geometry import cosine_histogram
-
-puzzle = load_puzzle("row_sums")
-
-# %% stub="row_sums"
-def row_sums(W):
-    """The sum of each row."""
-    ### BEGIN SOLUTION
-    return W.sum(dim=1)
-    ### END SOLUTION
-
-# %% check="row_sums"
-puzzle.check("row_sums", row_sums)
-### BEGIN HIDDEN TESTS
-puzzle.grade("row_sums", row_sums)
-### END HIDDEN TESTS
-
-# %%
-plots.pair_histogram(cosine_histogram([[1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]))
-
-# %% [markdown] free_text="why"
-# ### BEGIN SOLUTION
-# Because each row is added.
-# ### END SOLUTION
-
-# %% [markdown] reveal="answer"
-# Sums are sums.
-
-# %% open="play"
-row_sums
-'''
 
 
 @pytest.fixture
@@ -103,16 +31,13 @@ def built(_built_once, tmp_path):
     return shutil.copytree(_built_once, tmp_path / "checkout")
 
 
-def write_checkout(tmp_path: Path) -> Path:
-    shutil.copy(ROOT / "nbgrader_config.py", tmp_path)
-    (tmp_path / "README.md").write_text("# Series\n<!-- puzzles: begin -->\n<!-- puzzles: end -->\nThe end.\n")
-    folder = tmp_path / "solutions" / "row_sums"
-    folder.mkdir(parents=True)
-    (tmp_path / "puzzles").mkdir()
-    (folder / "puzzle.py").write_text(PUZZLE)
-    (folder / "_author.py").write_text(AUTHOR)
-    (folder / "row_sums.py").write_text(TEXT)
-    return tmp_path
+def write_checkout(root: Path) -> Path:
+    shutil.copy(ROOT / "nbgrader_config.py", root)
+    (root / "README.md").write_text("# Series\n<!-- puzzles: begin -->\n<!-- puzzles: end -->\nThe end.\n")
+    (root / "solutions").mkdir()
+    (root / "puzzles").mkdir()
+    folders.new(root, "row_sums")
+    return root
 
 
 def damage(root: Path, name: str, old: str, new: str) -> None:
@@ -150,13 +75,13 @@ def test_the_release_holds_no_answer(built):
 def test_cells_have_lasting_names_and_nbgraders_roles(checkout):
     notebook = build.assemble(checkout, "row_sums")
     roles = {cell.id: cell.metadata.get("nbgrader", {}) for cell in notebook.cells}
-    assert list(roles)[2:4] == ["stub-row-sums", "check-row-sums"]
+    assert [name for name in roles if name.endswith("row-sums")] == ["stub-row-sums", "check-row-sums"]
     assert roles["check-row-sums"]["points"] == 2
     assert roles["check-row-sums"]["grade"]
     assert roles["check-row-sums"]["locked"]
     assert roles["stub-row-sums"]["solution"]
     assert not roles["stub-row-sums"]["grade"]
-    assert roles["free-text-why"]["points"] == 1
+    assert roles["free-text-explanation"]["points"] == 1
     assert roles["open-play"] == {}
     assert roles["code-1"]["locked"]
 
@@ -167,7 +92,7 @@ BROKEN = [
     ("row_sums.py", 'open="play"', 'open="play" check="row_sums"', ValueError, "has the marks"),
     ("row_sums.py", "# Sums are sums.", '# """', ValueError, "triple quotes"),
     ("puzzle.py", 'slug="row_sums"', 'slug="rows"', ValueError, "declares the slug 'rows'"),
-    ("puzzle.py", 'free_text=(FreeText("why"', 'free_text=(FreeText("how"', ValueError, "no free text 'why'"),
+    ("puzzle.py", 'FreeText("explanation"', 'FreeText("why"', ValueError, "no free text 'explanation'"),
 ]
 
 
@@ -195,9 +120,9 @@ CAUGHT = [
     ("_author.py", "row.sum()", "row.max()", "right, but rejected: row_sums, loop"),
     ("_author.py", "W.mean(1)", "W.sum(1) + 2e-3 * W[:, 0]", "tolerances from right"),
     ("puzzle.py", "Does it add up?", "It adds up.", "does not end in a question mark"),
-    ("puzzle.py", 'hints=("Which axis?",)', "hints=()", "a hint, a meaning or a sentence is empty"),
+    ("puzzle.py", 'hints=("Over which axis do you sum?",)', "hints=()", "a hint, a meaning or a sentence is empty"),
     ("puzzle.py", "return torch.tensor([sum", "return torch.tensor([0 * sum", "accepts an answer that zeros"),
-    ("row_sums.py", "# # Row sums", "# # Row sums " + "and so on " * 400, "words of prose"),
+    ("row_sums.py", "# # A new puzzle", "# # A new puzzle " + "and so on " * 400, "words of prose"),
     ("row_sums.py", "\nrow_sums\n", "\nrow_sums\n" + "x = 1\n" * 20, "lines, more than 12"),
 ]
 
@@ -237,10 +162,11 @@ def test_the_gate_catches_what_running_shows(built):
 def test_the_gate_catches_a_leak(built):
     release = built / "puzzles" / "row_sums"
     notebook = nbformat.read(release / "row_sums.ipynb", as_version=4)
-    notebook.cells[2].source += "\n    return W.sum(dim=1)"
+    stub = next(cell for cell in notebook.cells if cell.id == "stub-row-sums")
+    stub.source += "\n    return W.sum(dim=1)"
     notebook.cells[1].outputs = [nbformat.v4.new_output("stream", text="hello")]
     nbformat.write(notebook, release / "row_sums.ipynb")
-    (release / "_author.py").write_text(AUTHOR)
+    shutil.copy(built / "solutions" / "row_sums" / "_author.py", release)
     problems = " ".join(verify(built, "row_sums", run=False).problems)
     for words in ("this line of a solution", "holds outputs", "the release holds _author.py", "no part of the release"):
         assert words in problems
@@ -275,8 +201,18 @@ def test_the_index_follows_the_folders(checkout):
     ]
     index.write(checkout)
     assert index.stale(checkout) == []
-    assert "[Row sums](puzzles/row_sums/row_sums.ipynb) | Does it add up? | 5" in (checkout / "README.md").read_text()
+    assert (
+        "[A new puzzle](puzzles/row_sums/row_sums.ipynb) | Does it add up? | 5" in (checkout / "README.md").read_text()
+    )
     assert (checkout / "README.md").read_text().endswith("The end.\n")
     (checkout / "README.md").write_text("# No marks\n")
     with pytest.raises(ValueError, match="needs one"):
         index.stale(checkout)
+
+
+def test_a_new_puzzle_needs_a_free_and_plain_name(checkout):
+    with pytest.raises(FileExistsError):
+        folders.new(checkout, "row_sums")
+    for slug in ("Row Sums", "puzzle_2", "../up", ""):
+        with pytest.raises(ValueError, match="snake_case"):
+            folders.new(checkout, slug)

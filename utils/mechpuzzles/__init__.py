@@ -13,7 +13,6 @@ _HOME_OF = {
     "Symptom": "puzzle",
     "load_model": "models",
     "load_puzzle": "puzzle",
-    "predict": "predictions",
 }
 
 __all__ = ["__version__", *_HOME_OF]

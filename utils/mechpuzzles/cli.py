@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,8 +41,12 @@ def _root_and(wanted: list[str] | None) -> tuple[Path, list[str]]:
         root = folders.checkout()
         return root, folders.chosen(root, wanted)
     except (FileNotFoundError, ValueError) as error:
-        errors.print(str(error), style="red", markup=False)
-        raise typer.Exit(2) from None
+        _refuse(str(error))
+
+
+def _refuse(why: str) -> NoReturn:
+    errors.print(why, style="red", markup=False)
+    raise typer.Exit(2) from None
 
 
 @app.command("list")
@@ -65,6 +70,19 @@ def _progress(puzzle: Any) -> dict[str, int]:
 
     right = {e["part"] for e in journal.entries(puzzle.slug, "check") if e["outcome"] == "right"}
     return {"right": len(right & {part.name for part in puzzle.parts}), "parts": len(puzzle.parts)}
+
+
+@app.command()
+def new(slug: str) -> None:
+    """A folder for a new puzzle: a small working one, to be replaced."""
+    root, _ = _root_and(None)
+    try:
+        for path in folders.new(root, slug):
+            console.print(str(path.relative_to(root)), markup=False)
+    except FileExistsError:
+        _refuse(f"there is a solutions/{slug} already")
+    except ValueError as error:
+        _refuse(str(error))
 
 
 @app.command()
@@ -125,12 +143,12 @@ def verify(slugs: Slugs = None, as_json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-@app.command()
-def start() -> None:
-    """Open JupyterLab on the series."""
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def start(context: typer.Context) -> None:
+    """Open JupyterLab on the series. Further options go to JupyterLab, such as --no-browser or --port=8890."""
     root, _ = _root_and(None)
     os.chdir(root / "puzzles")
-    os.execlp("jupyter", "jupyter", "lab", "README.md")
+    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *context.args, "README.md"])
 
 
 @zoo_app.command("list")
@@ -184,3 +202,7 @@ def bench_geometry(as_json: AsJson = False) -> None:
     console.print(
         f"CPU time over the fastest matrix product alone ({result['matmul_cpu_s']:.1f} s): {result['ratio']:.3f}"
     )
+
+
+if __name__ == "__main__":
+    app()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import ModuleType
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mechpuzzles.puzzle import Puzzle
+
+
+_TEMPLATE, _TEMPLATE_SLUG = Path(__file__).parent / "template", "new_puzzle"
 
 
 def checkout(start: Path | None = None) -> Path:
@@ -57,3 +61,19 @@ def authors(root: Path, slug: str) -> ModuleType:
     from mechpuzzles.puzzle import load_module
 
     return load_module(root / "solutions" / slug / "_author.py")
+
+
+def new(root: Path, slug: str) -> list[Path]:
+    """Write a small working puzzle to ``solutions/<slug>`` for an author to replace; the files written.
+
+    Raises `ValueError` for a slug that is not a noun in snake_case, `FileExistsError` for one that is taken.
+    """
+    if not re.fullmatch(r"[a-z]+(_[a-z]+)*", slug):
+        raise ValueError(f"a slug is words in snake_case without numbers, such as induction_heads; not {slug!r}")
+    folder = root / "solutions" / slug
+    folder.mkdir()
+    written = []
+    for source in sorted(_TEMPLATE.glob("*.py")):
+        written.append(folder / source.name.replace(_TEMPLATE_SLUG, slug))
+        written[-1].write_text(source.read_text(encoding="utf-8").replace(_TEMPLATE_SLUG, slug), encoding="utf-8")
+    return written
