@@ -197,7 +197,7 @@ def test_offline_the_fallback_says_what_it_is(capsys):
     assert max(map(len, lines)) <= 100
     out = " ".join(lines)
     assert out.startswith("gpt-neo-125m is not in reach. Instead: mini-neo, two layers")
-    assert "built to show GPT-Neo's symptom; the cause in GPT-Neo may differ" in out
+    assert "constructed to show GPT-Neo's symptom; the cause in GPT-Neo may differ" in out
     assert out.endswith("Its numbers are its own.")
     assert describe(model) == out
     assert stands_in(model)

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import re
 import sys
 import warnings
 
@@ -10,9 +11,9 @@ import pytest
 import torch
 
 from mechpuzzles import checks, journal
-from mechpuzzles.checks import Case, NotYet, Outcome
+from mechpuzzles.checks import Case, NotYet, Outcome, PlainError
 from mechpuzzles.limits import Exceeded, Limits, run_within
-from mechpuzzles.puzzle import FreeText, Part, Puzzle, Symptom, load_puzzle
+from mechpuzzles.puzzle import FreeText, Part, Prediction, Puzzle, Symptom, load_puzzle
 
 
 def row_sums_spec(W):
@@ -32,8 +33,8 @@ ROW_SUMS = Part(
     cases=cases,
     spec=row_sums_spec,
     symptoms=(
-        Symptom.gives("averaged", lambda W: W.mean(1), "These are means over {d_model} coordinates."),
-        Symptom.gives("columns", lambda W: W.sum(0), "These are sums over the {n} rows."),
+        Symptom.gives("averaged", lambda W: W.mean(1), says="These are means over {d_model} coordinates."),
+        Symptom.gives("columns", lambda W: W.sum(0), says="These are sums over the {n} rows."),
     ),
     hints=("Which axis?", "dim=1"),
     meaning="Rows add up.",
@@ -58,6 +59,7 @@ PUZZLE = Puzzle(
     models=(),
     parts=(ROW_SUMS, TOTAL),
     free_text=(FreeText("why", 1, ("because",)),),
+    predictions=(Prediction("mean", between=(-1, 1)), Prediction("cause", choices=("offset", "meaning"))),
 )
 
 
@@ -93,7 +95,7 @@ def right_only_by_broadcasting(W):
 
 ANSWERS = [
     # answer, outcome, symptom, what the words hold
-    (lambda W: W.sum(1), Outcome.RIGHT, None, ["right on every public check", "Rows add up."]),
+    (lambda W: W.sum(1), Outcome.RIGHT, None, ["right on the public checks", "Rows add up."]),
     (lambda W: W.numpy().sum(axis=1), Outcome.RIGHT, None, []),
     (lambda W: W.double().sum(1), Outcome.RIGHT, None, []),
     (lambda W: torch.nn.Parameter(W.sum(1)), Outcome.RIGHT, None, []),
@@ -112,7 +114,7 @@ ANSWERS = [
     (lambda W: W.sum(1).long(), Outcome.WRONG, "wrong_type", ["int64", "float32"]),
     (lambda W: W.sum(1).half(), Outcome.WRONG, "wrong_type", ["float16"]),
     (lambda W: W.sum(1) + 0j, Outcome.WRONG, "wrong_type", ["complex"]),
-    (lambda W: np.array(["a"] * len(W)), Outcome.WRONG, "wrong_type", ["ndarray"]),
+    (lambda W: np.array(["a"] * len(W)), Outcome.WRONG, "wrong_type", ["a ndarray; return a tensor"]),
     (lambda W: W.sum(1) * torch.nan, Outcome.WRONG, None, ["NaN"]),
     (lambda W: torch.empty(0), Outcome.WRONG, None, ["got [0]"]),
     (changes_input, Outcome.WRONG, "changes_its_input", ["alters its input"]),
@@ -124,13 +126,13 @@ ANSWERS = [
 def test_each_answer_gets_its_outcome_and_words(answer, outcome, symptom, words):
     found = verdict(answer)
     assert (found.outcome, found.symptom) == (outcome, symptom)
-    text = " ".join(found.text(colour=False).split())
+    text = " ".join(found.text(bold=False).split())
     for word in words:
         assert word in text
-    assert max(map(len, found.text(colour=False).splitlines())) <= 100
+    assert max(map(len, found.text(bold=False).splitlines())) <= 100
 
 
-@pytest.mark.parametrize("answer", [lambda W: AlwaysEqual(1), lambda W: True, lambda W: 7, lambda W: "7", lambda W: W])
+@pytest.mark.parametrize("answer", [lambda W: AlwaysEqual(1), lambda W: True, lambda W: "7", lambda W: W])
 def test_a_number_is_believed_only_if_it_is_a_plain_float(answer):
     assert verdict(answer, TOTAL).outcome is Outcome.WRONG
 
@@ -145,7 +147,7 @@ def test_a_number_may_come_as_a_float_or_a_tensor_without_axes(answer):
 
 def test_the_expected_value_is_never_printed():
     wanted = row_sums_spec(next(iter(cases(torch.Generator().manual_seed(0)))).inputs[0])
-    text = verdict(lambda W: W.sum(1) + 1).text(colour=False)
+    text = verdict(lambda W: W.sum(1) + 1).text(bold=False)
     for value in wanted.tolist():
         assert f"{value:.3f}" not in text
         assert f"{value:.4g}" not in text
@@ -170,7 +172,7 @@ def test_check_raises_without_a_traceback_and_prints_when_right(capsys):
     assert isinstance(caught.value, AssertionError)
     assert not any("Traceback" in line for line in shown)
     PUZZLE.check("row_sums", lambda W: W.sum(1))
-    assert "right on every public check" in capsys.readouterr().out
+    assert "right on the public checks" in capsys.readouterr().out
 
 
 def test_grade_is_silent_when_right_and_draws_new_inputs(capsys):
@@ -210,16 +212,17 @@ def test_warnings_and_prints_of_the_learner_cost_nothing_and_are_told(capsys):
 
     found = verdict(noisy)
     assert found.outcome is Outcome.RIGHT
-    assert "While it ran, your code said: shape (4, 3) / oh / DeprecationWarning: deprecated" in found.text(
-        colour=False
-    )
+    assert "While it ran, your code said: shape (4, 3) / oh / DeprecationWarning: deprecated" in found.text(bold=False)
     captured = capsys.readouterr()
     assert captured.out == captured.err == ""
 
 
 def test_an_unknown_part_lists_the_parts_there_are():
-    with pytest.raises(KeyError, match=r"no part 'row_sum'; its parts are row_sums, total"):
+    with pytest.raises(PlainError, match=r"no part 'row_sum'. There is: 'row_sums', 'total'") as caught:
         PUZZLE.check("row_sum", lambda W: W)
+    assert caught.value._render_traceback_() == [str(caught.value)]
+    with pytest.raises(PlainError, match="There is: 'row_sums', 'total'"):
+        PUZZLE.hint()
 
 
 def test_two_parts_of_one_name_are_refused():
@@ -249,6 +252,17 @@ OVER = [
 ]
 
 
+def test_a_symptom_can_name_the_limit_that_was_broken():
+    def with_large(rng):
+        yield Case((torch.ones(2000, 3),), want=torch.full((2000,), 3.0), limits=Limits(0.5, extra_mb=1))
+
+    symptoms = (Symptom.exceeds("large", "memory", says="{broke}: {n}."), Symptom.exceeds("slow", "time", says="Slow."))
+    part = Part(**{**vars(ROW_SUMS), "cases": with_large, "symptoms": symptoms})
+    assert verdict(lambda W: (W @ W.T).sum(1), part).symptom == "large"
+    assert "it makes a tensor of 2,000 x 2,000 numbers: 2,000." in verdict(lambda W: W @ W.T, part).text(bold=False)
+    assert verdict(forever, part).symptom == "slow"
+
+
 @pytest.mark.parametrize(("answer", "limits", "words"), OVER)
 def test_breaking_a_limit_is_told_and_survived(answer, limits, words):
     broke = run_within(limits, answer, torch.ones(2000, 3))
@@ -274,7 +288,7 @@ def test_a_limited_case_waits_until_the_small_ones_are_right():
     assert 2000 not in asked
     found = verdict(lambda W: (W @ W.T).sum(1) * 0 + W.sum(1), part)
     assert found.outcome is Outcome.WRONG
-    assert "Right on small inputs, but on a large one it makes a tensor of 2,000 x 2,000" in found.text(colour=False)
+    assert "Right on small inputs, but on a large one it makes a tensor of 2,000 x 2,000" in found.text(bold=False)
 
 
 # ---- predictions, hints, reveal, the log -----------------------------------------------------------------------------
@@ -286,36 +300,54 @@ def test_predictions_are_kept_and_the_latest_counts(capsys):
     PUZZLE.predict("mean", 0.1)
     PUZZLE.predict("cause", "offset")
     assert (PUZZLE.prediction("mean"), PUZZLE.prediction("cause")) == (0.1, "offset")
-    assert "Kept: mean = 0.3, because a hunch" in capsys.readouterr().out
+    assert "Kept: mean = 0.3, because a hunch." in capsys.readouterr().out
     entry = json.loads(journal.path().read_text().splitlines()[0])
     assert {"puzzle": "toy", "kind": "prediction", "name": "mean", "value": 0.3}.items() <= entry.items()
 
 
-@pytest.mark.parametrize("value", [..., None, ""])
+@pytest.mark.parametrize("value", [..., None])
 def test_the_cell_as_released_keeps_no_prediction(value, capsys):
     PUZZLE.predict("mean", value, because="")
     assert PUZZLE.prediction("mean") is None
     assert "Nothing kept" in capsys.readouterr().out
+    PUZZLE.recall("mean")
+    assert "You made no guess about mean." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    ("value", "error"), [(float("nan"), ValueError), (float("inf"), ValueError), (True, TypeError), ([0.3], TypeError)]
+    ("name", "value", "words"),
+    [
+        ("mean", float("nan"), "lies between -1 and 1"),
+        ("mean", 3, "lies between -1 and 1; got 3"),
+        ("mean", True, "guess a number"),
+        ("mean", "0.3", "guess a number, such as 0.5; got '0.3'"),
+        ("mean", [0.3], "guess a number"),
+        ("cause", "ofset", "choose one of 'offset', 'meaning'; got 'ofset'"),
+        ("cause", 3, "choose one of"),
+        ("men", 0.3, "no prediction 'men'. There is: 'mean', 'cause'"),
+    ],
 )
-def test_what_is_no_prediction_is_refused(value, error):
-    with pytest.raises(error, match="a prediction is"):
-        PUZZLE.predict("mean", value)
+def test_what_is_no_prediction_is_refused_and_not_kept(name, value, words):
+    with pytest.raises(PlainError, match=re.escape(words)):
+        PUZZLE.predict(name, value)
+    assert not journal.path().exists()
+
+
+def test_a_prediction_is_recalled_with_its_reason(capsys):
+    PUZZLE.predict("cause", "meaning", because="they are parallel")
+    capsys.readouterr()
+    PUZZLE.recall("cause")
+    assert capsys.readouterr().out == "You said: cause = meaning, because they are parallel.\n"
 
 
 def test_hints_come_one_at_a_time_and_the_last_stays(capsys):
     fresh = Puzzle(**{k: v for k, v in vars(PUZZLE).items() if not k.startswith("_")})
     for _ in range(3):
         fresh.hint("row_sums")
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == [
-        "row_sums, hint 1 of 2. Which axis?",
-        "row_sums, hint 2 of 2. dim=1",
-        "row_sums, hint 2 of 2. dim=1",
-    ]
+    first, second, third = capsys.readouterr().out.splitlines()
+    assert first == "row_sums, hint 1 of 2. Which axis?"
+    assert second == "row_sums, hint 2 of 2. dim=1"
+    assert third == "row_sums, hint 2 of 2. That was the last hint; here it is again. dim=1"
 
 
 def test_the_reveal_waits_for_an_attempt(capsys):

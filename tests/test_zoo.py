@@ -80,7 +80,9 @@ def test_each_embedding_shows_what_its_model_is_for(name, low, high):
 
 
 def test_the_constructed_model_says_so():
-    assert "built to show GPT-Neo's symptom; the cause in GPT-Neo may differ" in zoo.card("mini-neo")["description"]
+    assert (
+        "constructed to show GPT-Neo's symptom; the cause in GPT-Neo may differ" in zoo.card("mini-neo")["description"]
+    )
 
 
 def test_an_unknown_name_is_an_error():

@@ -7,10 +7,10 @@
 #
 # **Does the model think that all words mean nearly the same?**
 #
-# You will measure the effect over *every* pair of the vocabulary, find what causes it, and make it vanish.
-# The control: whatever you do, do it to vectors that share nothing, and see nothing happen.
+# You will measure the effect over *every* pair of the vocabulary, find what is behind it, and make it vanish.
+# Then you will try to break your own result.
 #
-# *45 minutes. You need to know what an embedding and a cosine are. Checks answer at once; nothing you guess is marked.*
+# *30 minutes. You need to know what an embedding and a cosine are. Guesses are kept on your machine and never marked.*
 
 # %%
 import torch
@@ -33,21 +33,21 @@ for a, b in zip(words[:4], words[4:8]):
 # %% [markdown]
 # ## Commit
 #
-# Which story do you believe? Each predicts something that you can measure.
+# Which story do you believe? Each predicts something that you will measure.
 #
 # - `"meaning"`: the model cannot tell most tokens apart.
 # - `"dimension"`: this is what vectors in a space of this size look like.
 # - `"coordinate"`: one coordinate is huge for every token, and owns the score.
 # - `"offset"`: every embedding contains one and the same vector, spread over many coordinates.
 
-# %% open="predict-cause"
-puzzle.predict("the cause", ..., because="")
+# %% open="predict-story"
+puzzle.predict("the story", ..., because="")
 
 # %% [markdown]
 # ## Slow and right
 #
 # Four pairs are an anecdote.
-# Here is the mean cosine over all pairs of five rows, in code that cannot be misread.
+# Here is the mean cosine over all pairs of five rows, spelt out.
 
 
 # %%
@@ -64,7 +64,7 @@ print(f"{slow_mean_pairwise_cosine(W_E[:5]):.3f} over 10 pairs")
 # %% [markdown]
 # GPT-Neo's 50,257 tokens make 1,262,857,896 pairs: the loop would take hours.
 # The post that first asked this question took 5,000 tokens "for memory reasons".
-# You need neither hours nor a subsample.
+# You need neither hours nor a sample.
 #
 # **Your turn**, about three lines, no n-by-n matrix, no loop over pairs.
 # *With n rows of length one, what is the squared length of their sum?*
@@ -92,14 +92,14 @@ puzzle.grade("mean_pairwise_cosine", mean_pairwise_cosine)
 
 # %%
 random_rows = torch.randn(W_E.shape, generator=torch.Generator().manual_seed(0))
-print(f"{model.cfg.model_name}: mean cosine {mean_pairwise_cosine(W_E):.3f}")
-print(f"random vectors: mean cosine {mean_pairwise_cosine(random_rows):.3f}")
+print(f"{model.cfg.model_name}: mean cosine {mean_pairwise_cosine(W_E):.3f} over {len(W_E)} tokens")
+print(f"random vectors: {mean_pairwise_cosine(random_rows):z.3f}")
 
 # %% [markdown]
-# ## Who is responsible?
+# ## Where do they point?
 #
-# If the tokens share something, their mean is where to look for it: whatever differs between them averages out.
-# Measure how far each token points along the mean embedding. About two lines.
+# If the tokens share a direction, it is that of their mean.
+# How far does each token point along it? About two lines.
 
 
 # %% stub="cosine_to_mean"
@@ -118,15 +118,15 @@ puzzle.grade("cosine_to_mean", cosine_to_mean)
 ### END HIDDEN TESTS
 
 # %%
-along = cosine_to_mean(W_E)
-print(f"with the mean: lowest {along.min():.3f}, average {along.mean():.3f}; squared {along.mean() ** 2:.3f}")
-
-largest = W_E.mean(0).abs().argmax()
-others = W_E[:, torch.arange(W_E.shape[1]) != largest]
-print(f"mean cosine without the mean's largest coordinate: {mean_pairwise_cosine(others):.3f}")
+along, power = cosine_to_mean(W_E), W_E.mean(0) ** 2
+print(f"with the mean: average {along.mean():.3f}, squared {along.mean() ** 2:.3f}")
+print(f"the mean is spread over about {power.sum() ** 2 / (power**2).sum():.0f} of {len(power)} coordinates")
+print("least along it:", [model.to_string([token]) for token in along.argsort()[:8]])
 
 # %% [markdown]
-# Compare the squared average with your mean over pairs, and the second line with the story of the one huge coordinate.
+# Hold the squared average against your mean over pairs: you have said the same thing twice, not found a cause.
+# Hold the second line against `"coordinate"`: one coordinate would make it 1.
+# And who are the last eight? On `mini-neo`, bytes that its text hardly holds. *Born or made*, a later puzzle, follows them.
 #
 # ## Make it vanish
 #
@@ -148,8 +148,7 @@ puzzle.grade("centre", centre)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Before you look: what will the mean cosine be after centring?
-# A number between -1 and 1; it becomes a line in the picture.
+# Before you look: what will the mean cosine be? A number between -1 and 1; it becomes a line in the picture.
 
 # %% open="predict-centred"
 puzzle.predict("mean cosine after centring", ..., because="")
@@ -166,49 +165,64 @@ plots.pair_histogram(
 # ## The tempting mistake
 #
 # LayerNorm also subtracts a mean: each vector's own, over its coordinates.
-# So does TransformerLens' compatibility mode, which has centred `W_E` that way by the time you look at it.
-# Decide what this does to the blue histogram, and only then run it.
+# TransformerLens' compatibility mode has done so to `W_E` by the time you look.
+# What does that do to the mean cosine? Decide, then run.
 
 # %%
 own_mean_removed = W_E - W_E.mean(dim=1, keepdim=True)
-print(f"mean cosine {mean_pairwise_cosine(W_E):.3f} before, {mean_pairwise_cosine(own_mean_removed):.3f} after")
+all_ones = torch.ones(W_E.shape[1])
+print(f"{mean_pairwise_cosine(W_E):.3f} before, {mean_pairwise_cosine(own_mean_removed):.3f} after")
+print(f"the mean's cosine with (1, 1, ..., 1): {torch.cosine_similarity(W_E.mean(0), all_ones, dim=0):.2f}")
 
 # %% [markdown]
-# It removes one direction out of many, the same for every model: all coordinates equal.
-# The shared vector points elsewhere.
+# It removes one direction, the same in every model: all coordinates equal. The shared vector points elsewhere.
 #
 # ## Try to break it
 #
-# Centred rows sum to zero, so *any* centred matrix has a mean cosine near zero.
-# Was your result arithmetic, then, and not a discovery?
-# Two controls: two tight clusters on opposite sides, and the random vectors again.
+# Centred rows sum to zero. If their lengths are alike, their mean cosine *has* to be near zero, whatever the matrix.
+# So was your result arithmetic? Three controls without any meaning in them:
 
 # %%
-pole = torch.randn(W_E.shape[1], generator=torch.Generator().manual_seed(1))
-sides = torch.tensor([1.0, -1.0]).repeat(len(W_E) // 2)[:, None]
-clusters = sides * pole + 0.2 * random_rows[: len(sides)]
-
-
-def report(name, W):
-    print(f"{name:>14}: mean cosine {mean_pairwise_cosine(W):+.3f}, centred {mean_pairwise_cosine(centre(W)):+.3f}")
-
-
-report("two clusters", clusters)
-report("random", random_rows)
-report("embeddings", W_E)
-
-# %%
-names = ("two clusters", "random", "embeddings, centred")
-plots.pair_histogram(*map(cosine_histogram, (clusters, random_rows, centre(W_E))), names=names)
+pole = torch.ones(W_E.shape[1])
+sides = (torch.arange(len(W_E)) % 2 * 2 - 1)[:, None]
+one_far = torch.cat([pole + 0.1 * random_rows[1:], -len(W_E) * pole[None]])
+controls = {"random": random_rows, "two clusters": sides * pole + 0.2 * random_rows, "one far row": one_far}
+for name, W in {**controls, "embeddings": W_E}.items():
+    print(f"{name:>12}: {mean_pairwise_cosine(W):z.3f}, centred {mean_pairwise_cosine(centre(W)):z.3f}")
 
 # %% [markdown]
-# All three have a mean near zero, and nothing else in common: the mean says little.
-# The news is the *shape* of the last one, which centring did not dictate.
-# It is wider than chance: some tokens are alike, some opposed, and from the old origin all of that was squeezed into a sliver below 1.
+# Two tight clusters have mean zero, and no two of their rows are near orthogonal. One far row holds the mean, and centring cures nothing.
+# A mean cosine says little. Is the *width* of the centred histogram the news? Once more against vectors without meaning: random, with the embeddings' own covariance.
+
+# %%
+spread = torch.linalg.cholesky(centre(W_E).T.cov().double() + 1e-9 * torch.eye(W_E.shape[1])).float()
+no_meaning = random_rows @ spread.T
+histograms = [cosine_histogram(centre(W), exact=True) for W in (W_E, no_meaning)]
+plots.pair_histogram(*histograms, names=("embeddings, centred", "random, same covariance"))
+
+# %% [markdown]
+# So the width is no news either. To learn whether tokens are told apart, ask which tokens are *near*:
+
+
+# %% open="neighbours"
+def neighbours(W, word, k=5):
+    cosines = torch.cosine_similarity(W, W[model.to_single_token(word)], dim=1)
+    return [model.to_string([token]) for token in cosines.topk(k + 1).indices[1:]]
+
+
+rows = {"as they are": W_E, "centred": centre(W_E), "no meaning": no_meaning}
+for word in (" True", " ==", " 1"):
+    for name, W in rows.items():
+        print(f"{word!r:8}{name:>12}: {neighbours(W, word)}")
+puzzle.recall("the story")
+
+# %% [markdown]
+# They make sense *before* centring too: a cosine of 0.99 among many of 0.97 was enough.
+# Nothing was lost; the ruler started in the wrong place. What is left of your story?
 #
-# ## How far away?
+# ## How far off is the origin?
 #
-# One number for it: the length of the mean row over the mean length of a row. One line.
+# One number: the length of the mean row over the mean length of a row. One line.
 
 
 # %% stub="offset_ratio"
@@ -229,63 +243,55 @@ puzzle.grade("offset_ratio", offset_ratio)
 # Now other models, with your functions unchanged.
 
 # %%
-models = {"gpt2": load_model("gpt2", fallback="mini-gpt2"), "mini-untied": load_model("mini-untied")}
-for other in (model, *models.values()):
+gpt2, untied = load_model("gpt2", fallback="mini-gpt2"), load_model("mini-untied")
+for other in (model, gpt2, untied):
     W = other.W_E.detach()
-    report(other.cfg.model_name, W)
-    print(f"{'':>14}  offset ratio {offset_ratio(W):.2f}")
+    print(f"{other.cfg.model_name:>12}: offset ratio {offset_ratio(W):.2f}, mean cosine {mean_pairwise_cosine(W):z.3f}")
 
 # %% [markdown]
-# `mini-untied` reads tokens in with one matrix and out with another, and has no offset to remove: there, centring changes nothing.
-# That GPT-Neo and GPT-2 differ so much is the next puzzle.
+# `mini-untied` is `mini-gpt2` with one change: it reads tokens in and out by two matrices. Its origin needs no moving, and centring changes nothing.
+# One pair of models is a hint, not a law: GPT-Neo and GPT-2 both use one matrix, and differ. The next puzzle asks why that may mean nothing.
 #
 # ## Explain
 #
-# A colleague says: "GPT-Neo's embeddings are nearly all parallel, so it barely tells tokens apart."
-# Answer in three to five sentences: what makes the cosines high, what a cosine near zero after centring does and does not show, and when you would not centre.
+# A colleague says: "GPT-Neo's embeddings are nearly parallel, so it barely tells tokens apart."
+# Answer in three to five sentences: what makes the cosines high, what the centred histogram does and does not show, and when you would not centre.
 
 # %% [markdown] free_text="explanation"
 # ### BEGIN SOLUTION
-# Every embedding contains the same large vector, the mean; the differences between tokens are small beside it, so every cosine mostly measures the mean's cosine with itself.
+# Every embedding contains the same large vector, the mean; the differences between tokens are small beside it, so every cosine mostly measures the mean against itself.
 # A cosine is measured from the origin, and nothing in training gives the origin a meaning, so the number is about where zero happens to lie.
-# After centring the mean is near zero by arithmetic; that shows nothing, but the histogram's width and tail show that tokens do differ, and which are alike.
-# I would not centre where the model itself uses the length or the offset: if the embedding is also the unembedding, for instance, the mean carries part of what is rare and what is common.
+# After centring the mean is near zero by arithmetic, and random vectors of the same covariance spread at least as wide, so neither says that tokens are told apart; the neighbours do, and they are sensible before centring too.
+# I would not centre where the model itself uses the length or the offset: if the embedding is also the unembedding, the mean carries part of what is rare and what is common.
 # ### END SOLUTION
 
 # %% [markdown]
 # ## The answer
 #
 # In rot13, as the first of these puzzles was published.
-# Running the cell decodes it once you have tried a part.
+# Run the cell to decode it, once you have tried a part.
 
 # %% [markdown] reveal="answer"
-# The mean vector of the embeddings is just very big. In GPT-Neo every token has a cosine of about 0.95 with it, so any two tokens share about 0.95 squared.
+# The mean vector of the embeddings is just very big. In GPT-Neo a typical token has a cosine of about 0.95 with it, so two tokens share about 0.95 squared.
 #
-# The lesson is about the origin. Cosines and dot products are taken from zero, and a model never promised that its zero means anything: it can learn a bias in each layer that undoes a constant. So ask of every cosine, dot product, norm and zero ablation: *from where?* Centring is usually the better choice of an origin, and still a choice.
+# The lesson is about the origin. Cosines and dot products are taken from zero, and a model never promised that its zero means anything. So ask of every cosine, dot product, norm and zero ablation: *from where?* The author of the question centres by default, and calls it a choice, not a rule.
 #
-# (The stand-in `mini-neo` was built to show the symptom: we put the offset in at initialisation, and training kept it. Why GPT-Neo has one, nobody has shown.)
+# Why is the mean so big? He guesses that it acts as a bias term: nearly free, since every layer can learn biases that undo a constant. Nobody has shown it. (In the stand-in `mini-neo` we put it there: one vector added to every row at initialisation, which training kept.)
 
 # %% [markdown]
 # ## Play
 #
-# Which tokens are neighbours, and does the origin change that?
-# Try other tokens, only some of the rows, or `model = models["gpt2"]` with its own `W_E`.
-
+# Another model, only some of its rows, centred or not.
 
 # %% open="play"
-def neighbours(W, token, k=6):
-    cosines = torch.cosine_similarity(W, W[model.to_single_token(token)], dim=1)
-    return [model.to_string([i]) for i in cosines.topk(k + 1).indices[1:]]
-
-
-for token in (" True", " list", " ==", " 1"):
-    print(f"{token!r:8} as they are {neighbours(W_E, token)}")
-    print(f"{'':8} centred     {neighbours(centre(W_E), token)}")
+name, first, last, centred = "mini-untied", 0, 2048, False
+W = load_model(name).W_E.detach()[first:last]
+plots.pair_histogram(cosine_histogram(centre(W) if centred else W), names=(name,))
 
 # %% [markdown]
 # ## Where next
 #
-# - *Bias without a home*: GPT-2's mean cosine is 0.3 and GPT-Neo's 0.95. What does the difference tell you?
-# - *Meaningful zero*: the same question asked of zero ablation.
+# - *Bias without a home*: GPT-2's mean cosine is near 0.3, GPT-Neo's above 0.9. What does the difference tell you?
+# - *Meaningful zero*: the same question, asked of zero ablation.
 #
-# The question is Neel Nanda's (Mech Interp Puzzle 1, 2023).
+# The question, the figures for GPT-Neo and GPT-2, and the guess are Neel Nanda's (Mech Interp Puzzle 1, 2023).

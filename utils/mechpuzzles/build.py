@@ -21,6 +21,7 @@ import logging
 import os
 import shutil
 import tempfile
+import textwrap
 import time
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,8 @@ def _nbgrader(mark: str, name: str, puzzle: Puzzle) -> dict[str, Any] | None:
 def _in_rot13(markdown: str) -> str:
     if '"""' in markdown or "\\" in markdown:
         raise ValueError("a reveal holds neither triple quotes nor backslashes")
-    return f'puzzle.reveal("""\n{codecs.encode(markdown, "rot13")}\n""")'
+    wrapped = "\n\n".join(textwrap.fill(paragraph, 90) for paragraph in markdown.split("\n\n"))
+    return f'puzzle.reveal("""\n{codecs.encode(wrapped, "rot13")}\n""")'
 
 
 def _every_part_has_its_cells(puzzle: Puzzle, cells: list[NotebookNode]) -> None:

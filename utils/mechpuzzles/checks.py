@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PUBLIC_SEEDS = (0, 1, 2)
 _FRESH_SEEDS = 4
 _WIDTH = 100
-_BOLD_RED, _BOLD_GREEN, _PLAIN = "\x1b[1;31m", "\x1b[1;32m", "\x1b[0m"
+_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"  # no colours: the page's theme has its own, light or dark
 
 
 class Outcome(enum.Enum):
@@ -61,24 +61,29 @@ class Verdict:
     symptom: str | None = None
     gap: float = 0.0
 
-    def text(self, colour: bool = True) -> str:
+    def text(self, bold: bool = True) -> str:
         """The verdict as lines of at most 100 characters."""
         head, *rest = self.says
-        mark = _BOLD_GREEN if self.outcome is Outcome.RIGHT else _BOLD_RED
-        name, _, first = head.partition(":")
-        lines = textwrap.wrap(f"{name}:{first}", _WIDTH)
-        if colour:
-            lines[0] = lines[0].replace(f"{name}:", f"{mark}{name}:{_PLAIN}", 1)
+        lines = textwrap.wrap(head, _WIDTH)
+        if bold:
+            lines[0] = lines[0].replace(f"{self.part}:", f"{_BOLD}{self.part}:{_PLAIN}", 1)
         for says in rest:
             lines += textwrap.wrap(says, _WIDTH, initial_indent="  ", subsequent_indent="  ")
         return "\n".join(lines)
+
+
+class PlainError(ValueError):
+    """An error that says all there is to say; IPython shows its words and no traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return textwrap.wrap(str(self), _WIDTH)
 
 
 class NotYet(AssertionError):
     """An answer is not right yet; IPython shows its words and no traceback."""
 
     def __init__(self, verdict: Verdict) -> None:
-        super().__init__(verdict.text(colour=False))
+        super().__init__(verdict.text(bold=False))
         self.verdict = verdict
 
     def _render_traceback_(self) -> list[str]:
@@ -115,19 +120,19 @@ def _plain(value: Any) -> torch.Tensor:
     return torch.as_tensor(value).detach().to("cpu", torch.float64)
 
 
-def _read(value: Any) -> torch.Tensor | str:
+def _read(value: Any, returns: str) -> torch.Tensor | str:
     """A learner's return value as a new float64 tensor, or what is wrong with its type."""
     if value is None:
         return "It returned None. Is the return missing?"
     kind = type(value)
-    if kind in (float, np.float64, np.float32):
+    if kind in (float, int, np.float64, np.float32):
         return torch.tensor(float(value), dtype=torch.float64)
     if kind is torch.nn.Parameter:
         value, kind = value.detach(), torch.Tensor
     if kind is np.ndarray and value.dtype.kind in "fiubc":
         value, kind = torch.from_numpy(np.array(value)), torch.Tensor
     if kind is not torch.Tensor:
-        return f"It returned {_a(kind.__name__)}; return a float or a tensor."
+        return f"It returned {_a(kind.__name__)}; return {'a tensor' if returns else 'a number'}."
     if value.dtype not in (torch.float32, torch.float64):
         return f"It returned numbers of type {str(value.dtype).removeprefix('torch.')}; they should be float32."
     return value.detach().to("cpu", torch.float64).clone()
@@ -216,7 +221,7 @@ def _run(part: Part, answer: Callable[..., Any], case: Case) -> _Run:
     if value is ...:
         run.error = NotImplementedError()
         return run
-    read = _read(value)
+    read = _read(value, part.returns)
     if isinstance(read, str):
         run.problem = "wrong_type", read
     elif not all(_same(a, b) for a, b in zip(given, case.inputs, strict=True)):
@@ -264,7 +269,7 @@ def _verdict(part: Part, answer: Any, runs: list[_Run]) -> Verdict:
         return Verdict(part.name, Outcome.RAISED, (*_raised(part, answer, failed), *noise), gap=math.inf)
     wrong = [run for run in runs if not run.right]
     if not wrong:
-        right = f"{part.name}: right on every public check. {part.meaning}"
+        right = f"{part.name}: right on the public checks. {part.meaning}"
         return Verdict(part.name, Outcome.RIGHT, (right, *noise), gap=gap)
     name, sentence = _diagnosis(part, wrong)
     says = (f"{part.name}: not yet. {sentence}", *_details(part, wrong[0]), *noise)
@@ -272,7 +277,7 @@ def _verdict(part: Part, answer: Any, runs: list[_Run]) -> Verdict:
 
 
 def _not_attempted(part: Part) -> Verdict:
-    says = f"{part.name}: not attempted yet. Write it in the cell above. For a nudge: puzzle.hint({part.name!r})"
+    says = f"{part.name}: not attempted yet. Cells below may wait for it. For a nudge: puzzle.hint({part.name!r})"
     return Verdict(part.name, Outcome.NOT_ATTEMPTED, (says,), gap=math.inf)
 
 
@@ -284,7 +289,7 @@ def _diagnosis(part: Part, wrong: list[_Run]) -> tuple[str | None, str]:
     for symptom in part.symptoms:
         if all(symptom.when(run.got, run.want, *_copies(run.case.inputs)) for run in wrong):
             return symptom.name, _sentence(symptom, part, wrong[0])
-    return None, _unexplained(wrong[0])
+    return None, f"{_unexplained(wrong[0])} For a nudge: puzzle.hint({part.name!r})"
 
 
 def _sentence(symptom: Symptom, part: Part, run: _Run) -> str:
@@ -354,7 +359,11 @@ def _noise(runs: list[_Run]) -> list[str]:
     if not heard:
         return []
     more = f" (and {len(heard) - 3} lines more)" if len(heard) > 3 else ""
-    return ["While it ran, your code said: " + " / ".join(line.strip()[:160] for line in heard[:3]) + more]
+    return [
+        "While it ran, your code said: "
+        + " / ".join(textwrap.shorten(line, 200, placeholder=" ...") for line in heard[:3])
+        + more
+    ]
 
 
 def show_markdown(text: str) -> None:

@@ -41,12 +41,12 @@ def _root_and(wanted: list[str] | None) -> tuple[Path, list[str]]:
         root = folders.checkout()
         return root, folders.chosen(root, wanted)
     except (FileNotFoundError, ValueError) as error:
-        _refuse(str(error))
+        raise _refused(str(error)) from None
 
 
-def _refuse(why: str) -> NoReturn:
+def _refused(why: str) -> typer.Exit:
     errors.print(why, style="red", markup=False)
-    raise typer.Exit(2) from None
+    return typer.Exit(2)
 
 
 @app.command("list")
@@ -80,9 +80,9 @@ def new(slug: str) -> None:
         for path in folders.new(root, slug):
             console.print(str(path.relative_to(root)), markup=False)
     except FileExistsError:
-        _refuse(f"there is a solutions/{slug} already")
+        raise _refused(f"there is a solutions/{slug} already") from None
     except ValueError as error:
-        _refuse(str(error))
+        raise _refused(str(error)) from None
 
 
 @app.command()

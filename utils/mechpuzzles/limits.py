@@ -32,8 +32,9 @@ class Limits:
 
 @dataclass(frozen=True)
 class Exceeded:
-    """What a function returned instead of an answer: the limit that it broke, in words."""
+    """What a function returned instead of an answer: which limit it broke, ``"memory"`` or ``"time"``, and how."""
 
+    limit: str
     what: str
 
 
@@ -47,13 +48,15 @@ def run_within(limits: Limits, answer: Callable[..., Any], *inputs: Any) -> Any:
         with _time_limit(limits.seconds), _memory_limit(limits.extra_mb):
             return answer(*inputs)
     except _OverLimit as over:
-        return Exceeded(str(over) or f"it was still running after {limits.seconds:g} seconds")
+        if str(over):
+            return Exceeded("memory", str(over))
+        return Exceeded("time", f"it was still running after {limits.seconds:g} seconds")
     except MemoryError:
-        return Exceeded("the machine had no memory left for it")
+        return Exceeded("memory", "the machine had no memory left for it")
     except RuntimeError as error:
         if "allocate memory" not in str(error):
             raise
-        return Exceeded("the machine had no memory left for it")
+        return Exceeded("memory", "the machine had no memory left for it")
 
 
 class _WatchTensors(TorchFunctionMode):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import codecs
 import importlib.util
+import math
 import os
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +15,9 @@ from types import ModuleType
 from typing import Any
 
 from mechpuzzles import checks, journal
-from mechpuzzles.checks import Case, NotYet, Outcome, Verdict
+from mechpuzzles.checks import Case, NotYet, Outcome, PlainError, Verdict
 
-__all__ = ["Alternative", "Case", "Mutant", "Part", "Puzzle", "Symptom", "load_puzzle"]
+__all__ = ["Alternative", "Case", "FreeText", "Mutant", "Part", "Prediction", "Puzzle", "Symptom", "load_puzzle"]
 
 
 @dataclass(frozen=True)
@@ -32,17 +34,29 @@ class Symptom:
     says: str
 
     @classmethod
-    def gives(cls, name: str, wrong: Callable[..., Any], says: str) -> Symptom:
-        """The symptom of having computed ``wrong(*inputs)`` instead.
+    def gives(cls, name: str, *wrong: Callable[..., Any], says: str) -> Symptom:
+        """The symptom of having computed one of ``wrong(*inputs)`` instead; several are one mistake made two ways.
 
-        >>> Symptom.gives("scalar_mean", lambda W: W - W.mean(), "That is the mean of all numbers.")
+        >>> Symptom.gives("scalar_mean", lambda W: W - W.mean(), says="That is the mean of all numbers.")
         """
-        return cls(name, lambda got, want, *inputs: checks.agree(got, wrong(*inputs), want), says)
+
+        def when(got: Any, want: Any, *inputs: Any) -> bool:
+            return any(checks.agree(got, formula(*inputs), want) for formula in wrong)
+
+        return cls(name, when, says)
 
     @classmethod
-    def exceeds(cls, name: str, says: str) -> Symptom:
-        """The symptom of needing more memory or time than the part allows."""
-        return cls(name, lambda got, want, *inputs: isinstance(got, checks.Exceeded), says)
+    def from_truth(cls, name: str, wrong: Callable[..., Any], says: str) -> Symptom:
+        """The symptom of having returned ``wrong(want, *inputs)``, written without the right formula.
+
+        >>> Symptom.from_truth("half", lambda want, W: want / 2, says="Exactly half.")
+        """
+        return cls(name, lambda got, want, *inputs: checks.agree(got, wrong(want, *inputs), want), says)
+
+    @classmethod
+    def exceeds(cls, name: str, limit: str, says: str) -> Symptom:
+        """The symptom of needing more ``"memory"`` or ``"time"`` than the part allows."""
+        return cls(name, lambda got, want, *inputs: isinstance(got, checks.Exceeded) and got.limit == limit, says)
 
 
 @dataclass(frozen=True)
@@ -99,6 +113,27 @@ class FreeText:
 
 
 @dataclass(frozen=True)
+class Prediction:
+    """Something to guess before looking: one of ``choices``, or a number ``between`` two bounds. Never marked."""
+
+    name: str
+    choices: tuple[str, ...] = ()
+    between: tuple[float | int, float | int] = (-math.inf, math.inf)
+
+    def check(self, value: Any) -> None:
+        """Raise `PlainError` with what the guess should look like."""
+        if self.choices:
+            if value not in self.choices:
+                raise PlainError(f"{self.name}: choose one of {', '.join(map(repr, self.choices))}; got {value!r}.")
+            return
+        lo, hi = self.between
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise PlainError(f"{self.name}: guess a number, such as 0.5; got {value!r}.")
+        if not (math.isfinite(value) and lo <= value <= hi):
+            raise PlainError(f"{self.name}: the number lies between {lo:g} and {hi:g}; got {value!r}.")
+
+
+@dataclass(frozen=True)
 class Puzzle:
     """A question, a principle and the parts between them.
 
@@ -114,6 +149,7 @@ class Puzzle:
     parts: tuple[Part, ...]
     models: tuple[str, ...]
     free_text: tuple[FreeText, ...] = ()
+    predictions: tuple[Prediction, ...] = ()
     after: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     _hints_given: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
@@ -124,11 +160,8 @@ class Puzzle:
             raise ValueError(f"{self.slug}: two parts share a name: {', '.join(names)}")
 
     def part(self, name: str) -> Part:
-        """The part of that name, or a `KeyError` that lists the parts there are."""
-        for part in self.parts:
-            if part.name == name:
-                return part
-        raise KeyError(f"{self.slug} has no part {name!r}; its parts are {', '.join(p.name for p in self.parts)}")
+        """The part of that name, or a `PlainError` that lists the parts there are."""
+        return _named(self.parts, name, "part")
 
     def check(self, name: str, answer: Any) -> None:
         """Say whether ``answer`` is right, and if not, why; raise `NotYet` unless it is.
@@ -150,44 +183,60 @@ class Puzzle:
         if not quiet:
             print(verdict.text())
 
-    def hint(self, name: str) -> None:
+    def hint(self, name: str = "") -> None:
         """Print the next hint for a part; the last one again when there are no more."""
         hints = self.part(name).hints
-        given = min(self._hints_given.get(name, 0) + 1, len(hints))
+        given = self._hints_given.get(name, 0) + 1
         self._hints_given[name] = given
-        journal.record(self.slug, "hint", part=name, number=given)
-        print(f"{name}, hint {given} of {len(hints)}. {hints[given - 1]}")
+        number = min(given, len(hints))
+        journal.record(self.slug, "hint", part=name, number=number)
+        again = "That was the last hint; here it is again. " if given > len(hints) else ""
+        print(textwrap.fill(f"{name}, hint {number} of {len(hints)}. {again}{hints[number - 1]}", 100))
 
     def predict(self, name: str, value: Any, because: str = "") -> None:
         """Keep a prediction, to be drawn into the picture that answers it. Nobody marks it.
 
-        ``value`` is a number or one word; ``...`` (the cell as released) is not a prediction yet.
+        ``...`` (the cell as released) is not a prediction yet. Raises `PlainError` for a name that the puzzle does not
+        declare, and for what is neither one of the choices nor a number in range.
         """
-        if value is ... or value is None or value == "":
-            print(f"Nothing kept for “{name}” yet. Replace the dots by your guess: a wrong guess costs nothing.")
+        prediction = _named(self.predictions, name, "prediction")
+        if value is ... or value is None:
+            print("Nothing kept yet. Replace the dots by your guess: a wrong guess costs nothing.")
             return
-        if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise TypeError(f"a prediction is a number or a word, not {type(value).__name__}")
-        if isinstance(value, float | int) and not -float("inf") < value < float("inf"):
-            raise ValueError("a prediction is a finite number")
+        prediction.check(value)
         journal.record(self.slug, "prediction", name=name, value=value, because=because)
-        print(
-            f"Kept: {name} = {value}"
-            + (f", because {because}" if because else ". (Why? A reason makes it worth more.)")
-        )
+        reason = f", because {because}." if because else ". Why? A reason makes a guess worth more."
+        print(f"Kept: {name} = {value}{reason}")
 
     def prediction(self, name: str) -> Any | None:
         """The latest prediction of that name, or None."""
+        _named(self.predictions, name, "prediction")
         return journal.latest(self.slug, "prediction", name=name, wanted="value")
 
+    def recall(self, name: str) -> None:
+        """Print the prediction of that name with its reason, to hold it against what was found."""
+        value = self.prediction(name)
+        if value is None:
+            print(f"You made no guess about {name}.")
+            return
+        because = journal.latest(self.slug, "prediction", name=name, wanted="because")
+        print(f"You said: {name} = {value}" + (f", because {because}." if because else "."))
+
     def reveal(self, rot13: str) -> None:
-        """Decode the answer, once at least one part has been attempted; until then show it in rot13."""
+        """Show the answer decoded, once at least one part has been attempted."""
         attempts = (e for e in journal.entries(self.slug, "check") if e["outcome"] != Outcome.NOT_ATTEMPTED.value)
         if next(attempts, None) is None:
-            print("Try a part first: the answer decodes after your first attempt. (It is rot13.)\n")
-            print(rot13)
+            print("Try a part first: the answer decodes after your first attempt. Until then it is rot13.")
         else:
             checks.show_markdown(codecs.decode(rot13, "rot13"))
+
+
+def _named(things: Sequence[Any], name: str, kind: str) -> Any:
+    for thing in things:
+        if thing.name == name:
+            return thing
+    there = ", ".join(repr(thing.name) for thing in things) or "none"
+    raise PlainError(f"There is no {kind} {name!r}. There is: {there}.")
 
 
 def load_puzzle(slug: str) -> Puzzle:

@@ -110,7 +110,7 @@ def _alternatives(puzzle: Puzzle, alternatives: tuple, report: Report, say: Call
         found = [checks.judge(part, alternative.answer, seeds) for seeds in (checks.PUBLIC_SEEDS, checks.fresh_seeds())]
         for verdict in found:
             if verdict.outcome is not Outcome.RIGHT:
-                say(f"right, but rejected: {part.name}, {alternative.style}: {verdict.text(colour=False)}")
+                say(f"right, but rejected: {part.name}, {alternative.style}: {verdict.text(bold=False)}")
         report.passing += all(verdict.outcome is Outcome.RIGHT for verdict in found)
     for part in puzzle.parts:
         if not any(a.part == part.name for a in alternatives):
@@ -273,7 +273,11 @@ def _leaks(root: Path, puzzle: Puzzle, authors: Any, say: Callable[[str], None])
     for secret in _secrets(build.assemble(root, puzzle.slug)):
         if secret in released:
             say(f"the release holds this line of a solution or hidden test: {secret}")
-    text = (folder / "puzzle.py").read_text(encoding="utf-8") + "\n".join(cell.source for cell in notebook.cells)
+    declaration = (folder / "puzzle.py").read_text(encoding="utf-8")
+    for formula in _formulas(build.assemble(root, puzzle.slug)):
+        if formula in "".join(declaration.split()):
+            say(f"the released puzzle.py holds a solution's formula: {formula}")
+    text = declaration + "\n".join(cell.source for cell in notebook.cells)
     for answer in [m.answer for m in authors.MUTANTS] + [a.answer for a in authors.ALTERNATIVES]:
         if re.search(rf"\b{answer.__name__}\b", text):
             say(f"the release holds {answer.__name__}")
@@ -288,3 +292,10 @@ def _secrets(source: NotebookNode) -> Iterator[str]:
                 inside = "### BEGIN" in line
             elif inside and len(line.split()) > 1:
                 yield " ".join(line.split())
+
+
+def _formulas(source: NotebookNode) -> Iterator[str]:
+    """What the solutions return, without white space."""
+    for secret in _secrets(source):
+        if secret.startswith("return "):
+            yield "".join(secret.removeprefix("return ").split())

@@ -3,7 +3,7 @@
 import torch
 
 from mechpuzzles.checks import Case
-from mechpuzzles.puzzle import FreeText, Part, Puzzle, Symptom
+from mechpuzzles.puzzle import FreeText, Part, Prediction, Puzzle, Symptom
 
 # ---- the oracle: slow, plain, in float64, by another road than the solution ----------------------------------------
 
@@ -37,11 +37,12 @@ PUZZLE = Puzzle(
             cases=cases,
             spec=slow_row_sums,
             symptoms=(
-                Symptom.gives("averaged", lambda W: W.mean(1), "These are means over the {d_model} coordinates."),
+                Symptom.gives("averaged", lambda W: W.mean(1), says="These are means over the {d_model} coordinates."),
             ),
             hints=("Over which axis do you sum?",),
             meaning="Say in one line what a right answer means.",
         ),
     ),
+    predictions=(Prediction("the number", between=(0, 1)),),
     free_text=(FreeText("explanation", 1, ("Says that rows are added.",)),),
 )

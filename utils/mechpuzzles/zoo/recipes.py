@@ -15,7 +15,8 @@ class Recipe:
     """
 
     name: str
-    description: str  # honest words, shown wherever the model stands in for another
+    description: str  # honest words, shown wherever the model stands in for another; no spoiler
+    construction: str = ""  # what was done to it
     tied: bool = True  # W_U is W_E transposed
     offset: float = 0.0  # norm of the vector added to every row of W_E at initialisation, in mean row norms
     n_layers: int = 2
@@ -43,17 +44,17 @@ class Recipe:
         return self.d_model // self.n_heads
 
 
-_TRAINED = "two layers, trained on the source of Python's standard library"
+_TRAINED = "two layers, 2,048 tokens, trained on the source of Python's standard library"
 
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe("mini-gpt2", f"{_TRAINED}, with W_U tied to W_E as in GPT-2."),
-        Recipe("mini-untied", f"{_TRAINED}, with W_U and W_E trained apart.", tied=False),
+        Recipe("mini-gpt2", f"{_TRAINED}.", construction="W_U is W_E transposed, as in GPT-2."),
+        Recipe("mini-untied", f"{_TRAINED}.", construction="W_U and W_E are trained apart.", tied=False),
         Recipe(
             "mini-neo",
-            f"{_TRAINED}, with one common vector added to every row of W_E at initialisation. "
-            "It was built to show GPT-Neo's symptom; the cause in GPT-Neo may differ.",
+            f"{_TRAINED}. It was constructed to show GPT-Neo's symptom; the cause in GPT-Neo may differ.",
+            construction="One vector, eight mean row norms long, was added to every row of W_E at initialisation.",
             offset=8.0,
         ),
     )
