@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from playwright.sync_api import TimeoutError as PlaywrightTimeout
+from playwright.sync_api import expect as playwright_expect
+from playwright.sync_api import sync_playwright
 
 from mechpuzzles import folders
 
@@ -32,8 +36,7 @@ def browser():
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         missing("Chromium (Debian's package chromium)")
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs the extra [dev]")
-    with playwright.sync_playwright() as driver:
+    with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=path, args=QUIET)
         yield chromium
         chromium.close()
@@ -93,28 +96,41 @@ class Notebook:
         """Run a cell, after typing ``source`` into it if given; what it shows."""
         cell = self.cell(name)
         before = cell.locator(".jp-InputPrompt").first.inner_text()
-        cell.locator(".cm-content").click()
+        self.edit(name, source)
+        for patience in (10, 120):
+            self.page.keyboard.press("Shift+Enter")
+            if self.prompt(name, f"prompt !== {before!r}", patience):  # it has started, or is done already
+                break
+            self.edit(name)
+        assert self.prompt(name, f"/\\[\\d+\\]/.test(prompt) && prompt !== {before!r}", 120), f"{name} does not end"
+        return " ".join(cell.locator(".jp-OutputArea").first.inner_text().split())
+
+    def edit(self, name: str, source: str | None = None) -> None:
+        """Put the cursor into a cell, and type ``source`` over what is there."""
+        editor = self.cell(name).locator(".cm-content")
+        editor.click()
+        playwright_expect(self.cell(name)).to_have_class(re.compile("jp-mod-active"))
         if source is not None:
             self.page.keyboard.press("Control+A")
             self.page.keyboard.insert_text(source)
-        self.page.keyboard.press("Shift+Enter")
-        self.page.wait_for_function(
-            """([number, before]) => {
-                const cell = document.querySelectorAll('.jp-Notebook .jp-Cell')[number];
-                const prompt = cell.querySelector('.jp-InputPrompt').innerText;
-                return /\\[\\d+\\]/.test(prompt) && prompt !== before;
-            }""",
-            arg=[self.number[name], before],
-            timeout=120_000,
+
+    def prompt(self, name: str, condition: str, seconds: int) -> bool:
+        """Whether a condition on the cell's prompt, such as [7] or [*], comes true in that time."""
+        text = (
+            f"document.querySelectorAll('.jp-Notebook .jp-Cell')[{self.number[name]}].querySelector('.jp-InputPrompt')"
         )
-        return " ".join(cell.locator(".jp-OutputArea").first.inner_text().split())
+        try:
+            self.page.wait_for_function(
+                f"() => {{ const prompt = {text}.innerText; return {condition}; }}", timeout=seconds * 1000
+            )
+        except PlaywrightTimeout:
+            return False
+        return True
 
     def write(self, name: str, text: str) -> None:
         """Edit a Markdown cell."""
         self.cell(name).dblclick()
-        self.cell(name).locator(".cm-content").click()
-        self.page.keyboard.press("Control+A")
-        self.page.keyboard.insert_text(text)
+        self.edit(name, text)
         self.page.keyboard.press("Shift+Enter")
 
 

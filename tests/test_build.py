@@ -87,7 +87,7 @@ def test_cells_have_lasting_names_and_nbgraders_roles(checkout):
 
 
 BROKEN = [
-    ("row_sums.py", 'stub="row_sums"', 'stub="row_sum"', KeyError, "no part 'row_sum'"),
+    ("row_sums.py", 'stub="row_sums"', 'stub="row_sum"', ValueError, "no part 'row_sum'"),
     ("row_sums.py", 'check="row_sums"', 'open="row_sums"', ValueError, "0 cells are marked check"),
     ("row_sums.py", 'open="play"', 'open="play" check="row_sums"', ValueError, "has the marks"),
     ("row_sums.py", "# Sums are sums.", '# """', ValueError, "triple quotes"),
