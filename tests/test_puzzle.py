@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from mechpuzzles import checks, journal
-from mechpuzzles.checks import Case, NotYet, Outcome, PlainError
 from mechpuzzles.limits import Exceeded, Limits, run_within
-from mechpuzzles.puzzle import FreeText, Part, Prediction, Puzzle, Symptom, load_puzzle
+from mechpuzzles.puzzle import Case, FreeText, Part, Prediction, Puzzle, Symptom, load_puzzle
+from mechpuzzles.verdicts import NotYet, Outcome, PlainError
 
 
 def row_sums_spec(W):
@@ -401,3 +401,128 @@ def test_a_puzzle_is_found_beside_the_notebook_and_on_the_path(tmp_path, monkeyp
     monkeypatch.setenv("MECHPUZZLES_PATH", str(tmp_path))
     assert load_puzzle("tiny").title == "T"
     assert not (tmp_path / "tiny" / "__pycache__").exists()
+
+
+# ---- other kinds of answers ----------------------------------------------------------------------------------------
+
+
+def part_of(returns, spec, **more):
+    fields = {"name": "it", "takes": ("n d_model",), "returns": returns, "points": 1, "cases": cases, "spec": spec}
+    return Part(**{**fields, "symptoms": (), "hints": ("?",), "meaning": "Yes.", **more})
+
+
+def signs(W):
+    return ["plus" if total > 0 else "minus" for total in W.double().sum(1).tolist()]
+
+
+KINDS = [
+    # part, a right answer, wrong answers with what the words hold
+    (
+        part_of("", lambda W: "tall" if len(W) > W.shape[1] else "wide", kind="label"),
+        lambda W: "tall",
+        [
+            (lambda W: "wide", "You returned wide"),
+            (lambda W: ["tall"], "a list of 1; return a string"),
+            (len, "an int"),
+        ],
+    ),
+    (
+        part_of("n", signs, kind="label"),
+        lambda W: ["plus" if x > 0 else "minus" for x in W.sum(1)],
+        [
+            (lambda W: ["plus"] * len(W), "where you returned plus"),
+            (lambda W: signs(W)[:-1], "got [3], wanted [n=4]"),
+            (lambda W: "plus", "a str; return a list of strings"),
+        ],
+    ),
+    (
+        part_of("n", lambda W: W.argmax(1), kind="integer"),
+        lambda W: [int(i) for i in W.argmax(1)],
+        [
+            (lambda W: W.argmin(1), "The first entry that differs is n="),
+            (lambda W: W.argmax(1).float(), "float32; they should be int64"),
+            (lambda W: W.argmax(0), "got [3], wanted [n=4]"),
+        ],
+    ),
+    (
+        part_of(("n", ""), lambda W: (W.sum(1), W.sum())),
+        lambda W: (W.sum(1), W.sum().item()),
+        [
+            (lambda W: (W.sum(1), 0.0), "value 2 of 2"),
+            (lambda W: (W.sum(0), W.sum()), "Shape: value 1 of 2, got [3], wanted [n=4]"),
+            (lambda W: W.sum(1), "return 2 values"),
+            (lambda W: (W.sum(1),), "a tuple of 1; return 2 values"),
+        ],
+    ),
+    (
+        part_of("n", lambda W: W.sum(1), gap=lambda got, want, W: 0.0 if torch.equal(got.sign(), want.sign()) else 5.0),
+        lambda W: 3 * W.sum(1),
+        [(lambda W: -W.sum(1), "not the one asked for")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("part", "right", "wrong"), KINDS)
+def test_other_kinds_of_answers(part, right, wrong):
+    assert verdict(right, part).outcome is Outcome.RIGHT
+    for answer, words in wrong:
+        found = verdict(answer, part)
+        assert found.outcome is Outcome.WRONG
+        assert words in " ".join(found.text(bold=False).split())
+
+
+def test_an_unknown_kind_is_refused():
+    with pytest.raises(ValueError, match="the kind is one of real, integer, label"):
+        part_of("", len, kind="int")
+
+
+def test_symptoms_of_labels_and_tuples_and_symptoms_that_do_not_fit():
+    broken = Symptom("broken", lambda got, want, W: got.nothing, "Never.")
+    swapped = Symptom.gives(
+        "swapped", lambda W: ["minus" if s == "plus" else "plus" for s in signs(W)], says="Swapped."
+    )
+    part = part_of("n", signs, kind="label", symptoms=(broken, swapped))
+    assert verdict(lambda W: ["plus" if x < 0 else "minus" for x in W.sum(1)], part).symptom == "swapped"
+    doubled = Symptom.gives("doubled", lambda W: (W.sum(1), 2 * W.sum()), says="Doubled.")
+    part = part_of(("n", ""), lambda W: (W.sum(1), W.sum()), symptoms=(doubled,))
+    assert verdict(lambda W: (W.sum(1), 2 * W.sum()), part).symptom == "doubled"
+
+
+# ---- values of a learner's own variant -------------------------------------------------------------------------------
+
+VALUE = part_of(
+    "",
+    None,
+    value=True,
+    takes=(),
+    cases=lambda rng: [Case((hidden := torch.rand(3, generator=rng),), want=hidden.max())],
+    symptoms=(Symptom.gives("smallest", lambda hidden: hidden.min(), says="That is the smallest."),),
+)
+VARIED = Puzzle("varied", "V", "Which?", "P", 1, (VALUE,), (), draw=lambda rng: torch.rand(3, generator=rng))
+
+
+def test_a_value_is_held_against_the_learners_own_variant():
+    ada, bob = VARIED.variant("ada"), VARIED.variant("bob")
+    assert not torch.equal(ada, bob)
+    assert torch.equal(VARIED.variant("ada"), ada)
+    VARIED.check("it", ada.max().item())
+    VARIED.grade("it", ada.max())
+    with pytest.raises(NotYet, match=r"not yet\. The value"):
+        VARIED.check("it", bob.max().item())
+    with pytest.raises(NotYet, match="That is the smallest"):
+        VARIED.check("it", ada.min().item())
+    with pytest.raises(NotYet, match="not attempted"):
+        VARIED.check("it", ...)
+
+
+def test_the_grader_may_decide_whose_variant_it_is(monkeypatch):
+    ada = VARIED.variant("ada")
+    monkeypatch.setenv("MECHPUZZLES_LEARNER", "ada")
+    assert torch.equal(VARIED.variant("bob"), ada)
+
+
+def test_a_variant_needs_a_name_and_a_puzzle_that_varies():
+    with pytest.raises(PlainError, match="Put your name"):
+        VARIED.variant(" ")
+    with pytest.raises(PlainError, match="the same for every learner"):
+        PUZZLE.variant("ada")

@@ -4,9 +4,8 @@ import math
 
 import torch
 
-from mechpuzzles.checks import Case
 from mechpuzzles.limits import Limits
-from mechpuzzles.puzzle import FreeText, Part, Prediction, Puzzle, Symptom
+from mechpuzzles.puzzle import Case, FreeText, Part, Prediction, Puzzle, Symptom
 
 # ---- the oracle: plain Python over pairs of rows; it never forms the mean vector ------------------------------------
 

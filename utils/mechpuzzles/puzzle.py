@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import hashlib
 import importlib.util
 import math
 import os
@@ -14,8 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from mechpuzzles import checks, journal
-from mechpuzzles.checks import Case, NotYet, Outcome, PlainError, Verdict
+import torch
+
+from mechpuzzles import answers, checks, journal
+from mechpuzzles.limits import Exceeded
+from mechpuzzles.verdicts import Case, NotYet, Outcome, PlainError, Verdict
 
 __all__ = ["Alternative", "Case", "FreeText", "Mutant", "Part", "Prediction", "Puzzle", "Symptom", "load_puzzle"]
 
@@ -25,7 +29,7 @@ class Symptom:
     """A named way of being wrong, recognised from what the learner returned, with one sentence about it.
 
     ``when(got, want, *inputs) -> bool`` sees the learner's answer and the true one as float64 tensors (an answer
-    that broke a limit arrives as `checks.Exceeded`). A symptom is reported only if it holds on every case whose
+    that broke a limit arrives as `Exceeded`). A symptom is reported only if it holds on every case whose
     answer is wrong. ``says`` may use the sizes of the part's axes by name, as in ``"{n} ones"``.
     """
 
@@ -41,7 +45,7 @@ class Symptom:
         """
 
         def when(got: Any, want: Any, *inputs: Any) -> bool:
-            return any(checks.agree(got, formula(*inputs), want) for formula in wrong)
+            return any(answers.agree(got, formula(*inputs), want) for formula in wrong)
 
         return cls(name, when, says)
 
@@ -51,34 +55,46 @@ class Symptom:
 
         >>> Symptom.from_truth("half", lambda want, W: want / 2, says="Exactly half.")
         """
-        return cls(name, lambda got, want, *inputs: checks.agree(got, wrong(want, *inputs), want), says)
+        return cls(name, lambda got, want, *inputs: answers.agree(got, wrong(want, *inputs), want), says)
 
     @classmethod
     def exceeds(cls, name: str, limit: str, says: str) -> Symptom:
         """The symptom of needing more ``"memory"`` or ``"time"`` than the part allows."""
-        return cls(name, lambda got, want, *inputs: isinstance(got, checks.Exceeded) and got.limit == limit, says)
+        return cls(name, lambda got, want, *inputs: isinstance(got, Exceeded) and got.limit == limit, says)
 
 
 @dataclass(frozen=True)
 class Part:
-    """One function that the learner writes.
+    """One thing that the learner writes: a function or, with ``value``, a value about their own variant.
 
-    ``takes`` and ``returns`` name axes, ``"n d_model"`` (the empty string is a single number). ``spec`` is the
-    oracle: slow, plain, in float64, and independent of the solution. ``cases(rng)`` draws inputs from a
-    `torch.Generator`; a case may carry its own truth instead of asking the spec. An answer is right where
-    ``|got - want| <= tolerance * max(1, largest |want|)``.
+    ``takes`` and ``returns`` name axes, ``"n d_model"`` (the empty string is a single number or label); a tuple
+    in ``returns`` asks for a tuple. ``kind`` is one of `mechpuzzles.answers.KINDS`. ``spec`` is the oracle: slow,
+    plain, in float64, and independent of the solution. ``cases(rng)`` draws inputs from a `torch.Generator`; a
+    case may carry its own truth instead of asking the spec. An answer is right where
+    ``|got - want| <= tolerance * max(1, largest |want|)`` or, where that does not fit, where
+    ``gap(got, want, *inputs) <= 1``.
+
+    The cases of a value's part draw what the learner was given, from their own seed (`Puzzle.variant`); symptoms,
+    mutants and alternatives are functions of it.
     """
 
     name: str
     takes: tuple[str, ...]
-    returns: str
+    returns: str | tuple[str, ...]
     points: int
     cases: Callable[..., Iterable[Case]]
-    spec: Callable[..., Any]
+    spec: Callable[..., Any] | None
     symptoms: tuple[Symptom, ...]
     hints: tuple[str, ...]
     meaning: str
     tolerance: float = 1e-4
+    kind: str = "real"
+    gap: Callable[..., float] | None = None
+    value: bool = False
+
+    def __post_init__(self) -> None:
+        if self.kind not in answers.KINDS:
+            raise ValueError(f"{self.name}: the kind is one of {', '.join(answers.KINDS)}, not {self.kind!r}")
 
     def symptom(self, name: str) -> Symptom:
         """The symptom of that name."""
@@ -152,7 +168,9 @@ class Puzzle:
     predictions: tuple[Prediction, ...] = ()
     after: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    draw: Callable[[torch.Generator], Any] | None = None
     _hints_given: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
+    _variant_seed: list[int] = field(default_factory=lambda: [0], repr=False, compare=False)
 
     def __post_init__(self) -> None:
         names = [p.name for p in self.parts] + [f.name for f in self.free_text]
@@ -168,13 +186,34 @@ class Puzzle:
 
         The inputs are the same at every call, so that a learner can work against them.
         """
-        verdict = checks.judge(self.part(name), answer, seeds=checks.PUBLIC_SEEDS)
+        verdict = self._judge(name, answer, checks.PUBLIC_SEEDS)
         journal.record(self.slug, "check", part=name, outcome=verdict.outcome.value, symptom=verdict.symptom)
         self._say(verdict)
 
     def grade(self, name: str, answer: Any) -> None:
         """Like `check`, on inputs drawn afresh from the system's entropy; for hidden tests."""
-        self._say(checks.judge(self.part(name), answer, seeds=checks.fresh_seeds()), quiet=True)
+        self._say(self._judge(name, answer, checks.fresh_seeds()), quiet=True)
+
+    def variant(self, learner: str) -> Any:
+        """What ``draw`` makes for this learner: their own model, circuit or planted truth.
+
+        The seed comes from the learner's name or id; ``MECHPUZZLES_LEARNER`` overrides it, so that a grader decides.
+        Checks of values are against the latest variant drawn.
+        """
+        if self.draw is None:
+            raise PlainError(f"{self.slug} is the same for every learner.")
+        who = os.environ.get("MECHPUZZLES_LEARNER") or learner
+        if not isinstance(who, str) or not who.strip():
+            raise PlainError("Put your name or id between the quotes: it decides which variant is yours.")
+        digest = hashlib.sha256(f"{self.slug}/{who.strip()}".encode()).digest()
+        self._variant_seed[0] = int.from_bytes(digest[:6], "big")
+        return self.draw(torch.Generator().manual_seed(self._variant_seed[0]))
+
+    def _judge(self, name: str, answer: Any, seeds: Iterable[int]) -> Verdict:
+        part = self.part(name)
+        if not part.value or answer is ... or answer is None:
+            return checks.judge(part, answer, seeds)
+        return checks.judge(part, lambda *drawn: answer, seeds=self._variant_seed)
 
     @staticmethod
     def _say(verdict: Verdict, quiet: bool = False) -> None:

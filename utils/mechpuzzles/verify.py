@@ -17,8 +17,8 @@ import torch
 from nbformat import NotebookNode
 
 from mechpuzzles import build, checks, folders
-from mechpuzzles.checks import Outcome
 from mechpuzzles.puzzle import Alternative, Part, Puzzle
+from mechpuzzles.verdicts import Outcome
 
 LEAST_POWER = 10.0  # tolerances between right and wrong, on every draw of the inputs
 GRADER_DRAWS = 25
@@ -133,7 +133,7 @@ def impostors(right: Callable[..., Any]) -> Iterator[tuple[str, Callable[..., An
     """Answers that no check may accept, made from a right one: empty, echoing, constant, NaN, and so on."""
 
     def altered(change: Callable[[torch.Tensor], Any]) -> Callable[..., Any]:
-        return lambda *inputs: change(torch.as_tensor(right(*inputs)))
+        return lambda *inputs: _each(right(*inputs), change)
 
     def overwrites(*inputs: Any) -> Any:
         answer = right(*inputs)
@@ -146,11 +146,11 @@ def impostors(right: Callable[..., Any]) -> Iterator[tuple[str, Callable[..., An
     yield "echoes its input", lambda *inputs: inputs[0]
     yield "zeros", altered(torch.zeros_like)
     yield "ones", altered(torch.ones_like)
-    yield "NaN", altered(lambda answer: torch.full_like(answer, torch.nan))
-    yield "infinite", altered(lambda answer: torch.full_like(answer, torch.inf))
+    yield "NaN", altered(lambda answer: torch.full_like(answer, torch.nan, dtype=torch.float32))
+    yield "infinite", altered(lambda answer: torch.full_like(answer, torch.inf, dtype=torch.float32))
     yield "an empty tensor", altered(lambda answer: torch.empty(0))
     yield "one axis too many", altered(lambda answer: answer[None])
-    yield "integers", altered(lambda answer: answer.long())
+    yield "other integers", altered(lambda answer: answer.long() if answer.is_floating_point() else answer + 1)
     yield "half precision", altered(lambda answer: answer.half())
     yield "a string", altered(lambda answer: str(answer.tolist()))
     yield "agrees with everything", lambda *inputs: _Agreeable()
@@ -158,6 +158,13 @@ def impostors(right: Callable[..., Any]) -> Iterator[tuple[str, Callable[..., An
     yield "overwrites its input", overwrites
     yield "raises", altered(lambda answer: 1 / 0)
     yield "the stub", _stub
+
+
+def _each(answer: Any, change: Callable[[torch.Tensor], Any]) -> Any:
+    """Change every tensor or number of an answer; a label becomes another label."""
+    if isinstance(answer, tuple | list):
+        return type(answer)(_each(one, change) for one in answer)
+    return f"not {answer}" if isinstance(answer, str) else change(torch.as_tensor(answer))
 
 
 class _AgreeableTensor(torch.Tensor):

@@ -2,8 +2,7 @@
 
 import torch
 
-from mechpuzzles.checks import Case
-from mechpuzzles.puzzle import FreeText, Part, Prediction, Puzzle, Symptom
+from mechpuzzles.puzzle import Case, FreeText, Part, Prediction, Puzzle, Symptom
 
 # ---- the oracle: slow, plain, in float64, by another road than the solution ----------------------------------------
 
