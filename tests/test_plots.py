@@ -58,3 +58,28 @@ def test_it_shows_on_any_page_and_says_itself_elsewhere(histograms, monkeypatch)
 def test_names_must_fit(histograms):
     with pytest.raises(ValueError, match="2 histograms but 1 names"):
         plots.pair_histogram(*histograms, names=("raw",))
+
+
+SERIES = {"trained": torch.tensor([1.0, 2.0, 4.0]), "untrained": [1.0, 1.0, 1.0]}
+OTHERS = [
+    (lambda p: plots.lines(range(3), SERIES, x_title="layer", y_title="norm", prediction=p), "trained: from 1 to 4."),
+    (lambda p: plots.bars({"zero": 3.9, "mean": 0.04}, y_title="effect", prediction=p), "zero: 3.9. mean: 0.04."),
+    (lambda p: plots.bars({"zero": {"H0": 3.9}, "mean": {"H0": 1}}, y_title="effect", prediction=p), "mean H0: 1."),
+]
+
+
+@pytest.mark.parametrize(("draw", "words"), OTHERS)
+def test_other_pictures_say_themselves_and_draw_the_prediction(draw, words):
+    assert words in draw(None).alt
+    predicted = draw(2)
+    assert "your prediction, 2" in predicted.alt
+    assert predicted.layout.annotations[0].text == "your prediction: 2"
+    assert len(predicted.to_json()) < 12_000
+
+
+def test_a_heatmap_is_centred_on_zero_and_names_its_largest_entry():
+    scores = torch.tensor([[0.1, -0.9], [0.3, 0.2]])
+    names = {"x_title": "head", "y_title": "layer", "colour_title": "score"}
+    picture = plots.heatmap(scores, rows=["L0", "L1"], columns=["H0", "H1"], **names)
+    assert (picture.data[0].zmin, picture.data[0].zmax) == (-0.9, 0.9)
+    assert picture.alt == "score by layer and head; largest at L0, H1: 0.9."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
@@ -27,12 +27,131 @@ class Picture(go.Figure):
         super().__init__(*args, **kwargs)
         object.__setattr__(self, "alt", alt)
 
+    def say(self, more: str) -> None:
+        """Add a sentence to ``alt``."""
+        object.__setattr__(self, "alt", f"{self.alt} {more}".strip())
+
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
         bundle = dict(self._repr_mimebundle_())
         bundle["text/plain"] = self.alt
         display(bundle, raw=True)
+
+
+def lines(
+    x: Sequence[Any],
+    y: Mapping[str, Any],
+    *,
+    x_title: str,
+    y_title: str,
+    prediction: float | int | None = None,
+    log_y: bool = False,
+) -> Picture:
+    """One line with markers for each name in ``y``, over the same ``x``; a predicted value of y as a dashed line.
+
+    >>> lines(range(3), {"trained": [1.0, 2.0, 4.0]}, x_title="layer", y_title="norm")
+    """
+    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(y)}
+    traces = [
+        go.Scatter(x=_plain(x), y=_plain(values), name=name, mode="lines+markers", line={"color": colours[name]})
+        for name, values in y.items()
+    ]
+    said = [f"{name}: from {_plain(values)[0]:.3g} to {_plain(values)[-1]:.3g}." for name, values in y.items()]
+    picture = Picture(traces, alt=" ".join([f"{y_title} over {x_title}.", *said]))
+    _dress(picture, x_title, y_title)
+    picture.update_layout(showlegend=len(y) > 1)
+    picture.update_yaxes(type="log" if log_y else "linear")
+    return _predicted(picture, prediction)
+
+
+def bars(
+    values: Mapping[str, Any],
+    *,
+    y_title: str,
+    x_title: str = "",
+    prediction: float | int | None = None,
+) -> Picture:
+    """A bar for each name or, from a mapping of mappings, a group of bars with one colour for each inner name.
+
+    >>> bars({"zero": {"head 0": 3.9}, "mean": {"head 0": 0.04}}, y_title="effect, logits")
+    """
+    groups: Mapping[str, Any] = {"": values} if all(isinstance(v, int | float) for v in values.values()) else values
+    traces = [
+        go.Bar(x=list(group), y=_plain(group.values()), name=name, marker={"color": COLOURS[i % len(COLOURS)]})
+        for i, (name, group) in enumerate(groups.items())
+    ]
+    said = [f"{name} {label}: {value:.3g}.".strip() for name, group in groups.items() for label, value in group.items()]
+    picture = Picture(traces, alt=" ".join([f"{y_title}.", *said]))
+    _dress(picture, x_title, y_title)
+    picture.update_layout(showlegend=len(groups) > 1, barmode="group")
+    return _predicted(picture, prediction)
+
+
+def heatmap(
+    values: Any, *, rows: Sequence[Any], columns: Sequence[Any], x_title: str, y_title: str, colour_title: str
+) -> Picture:
+    """A matrix as colours around zero, with its entries written into it where there are few.
+
+    >>> heatmap(scores, rows=["L0", "L1"], columns=["H0", "H1"], x_title="head", y_title="layer", colour_title="score")
+    """
+    z = [[float(f"{value:.4g}") for value in row] for row in values]
+    reach = max((abs(value) for row in z for value in row), default=1.0) or 1.0
+    few = len(z) * len(z[0]) <= 100
+    trace = go.Heatmap(
+        z=z,
+        x=[str(c) for c in columns],
+        y=[str(r) for r in rows],
+        zmin=-reach,
+        zmax=reach,
+        colorscale=[[0, COLOURS[1]], [0.5, "#F5F5F5"], [1, COLOURS[0]]],
+        colorbar={"title": {"text": colour_title}},
+        texttemplate="%{z:.2f}" if few else None,
+    )
+    largest = max(
+        (abs(value), str(r), str(c))
+        for r, row in zip(rows, z, strict=True)
+        for c, value in zip(columns, row, strict=True)
+    )
+    picture = Picture(
+        trace,
+        alt=f"{colour_title} by {y_title} and {x_title}; largest at {largest[1]}, {largest[2]}: {largest[0]:.3g}.",
+    )
+    _dress(picture, x_title, y_title)
+    picture.update_yaxes(autorange="reversed")
+    picture.update_layout(height=max(260, min(640, 90 + 34 * len(z))))
+    return picture
+
+
+def _plain(values: Any) -> list[Any]:
+    """Plain numbers of four digits: a figure carries no more than one can see."""
+    plain = [value.item() if hasattr(value, "item") else value for value in values]
+    return [float(f"{value:.4g}") if isinstance(value, float) else value for value in plain]
+
+
+def _dress(picture: Picture, x_title: str, y_title: str) -> None:
+    picture.update_layout(
+        template="none",
+        height=360,
+        margin={"l": 70, "r": 20, "t": 40, "b": 50},
+        font={"color": INK, "size": 13},
+        paper_bgcolor=CLEAR,
+        plot_bgcolor=CLEAR,
+        legend={"orientation": "h", "x": 0, "y": 1.12},
+    )
+    picture.update_xaxes(title={"text": x_title}, zeroline=False, gridcolor=GRID)
+    picture.update_yaxes(title={"text": y_title}, zeroline=False, gridcolor=GRID)
+
+
+def _predicted(picture: Picture, prediction: float | int | None) -> Picture:
+    if prediction is not None:
+        picture.add_hline(
+            y=prediction,
+            line={"color": PREDICTION_COLOUR, "dash": "dash", "width": 2},
+            annotation={"text": f"your prediction: {prediction:g}", "font": {"color": PREDICTION_COLOUR, "size": 14}},
+        )
+        picture.say(f"A dashed line marks your prediction, {prediction:g}.")
+    return picture
 
 
 def pair_histogram(
@@ -57,20 +176,12 @@ def pair_histogram(
         picture.add_vline(x=_mean(histogram), line={"color": colour, "width": 2}, row=row, col=1)
     if prediction is not None:
         _draw_prediction(picture, prediction, histograms)
-    picture.update_layout(
-        template="none",
-        bargap=0,
-        showlegend=False,
-        height=80 + 170 * len(histograms),
-        margin={"l": 60, "r": 20, "t": 30, "b": 50},
-        font={"color": INK, "size": 13},
-        paper_bgcolor=CLEAR,
-        plot_bgcolor=CLEAR,
-    )
-    picture.update_xaxes(range=[lo, hi], zeroline=False, gridcolor=GRID)
+    _dress(picture, "", "pairs")
+    picture.update_layout(bargap=0, showlegend=False, height=80 + 170 * len(histograms))
+    picture.update_xaxes(range=[lo, hi])
     picture.update_xaxes(title={"text": "cosine of a pair"}, row=len(histograms))
-    picture.update_yaxes(title={"text": "pairs"}, rangemode="tozero", zeroline=False, gridcolor=GRID, nticks=4)
-    object.__setattr__(picture, "alt", _alt(histograms, names, prediction))
+    picture.update_yaxes(rangemode="tozero", nticks=4)
+    picture.say(_alt(histograms, names, prediction))
     return picture
 
 
