@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from mechpuzzles import _tiles, geometry
+from mechpuzzles import _binning, _tiles, geometry
 from mechpuzzles.geometry import (
     as_rows,
     centre,
@@ -224,7 +224,7 @@ def route(request, monkeypatch):
     monkeypatch.setattr(_tiles, "DEVICE_TILE", (128, 128))
     if request.param == "numba":
         pytest.importorskip("numba", reason="numba is optional: torch counts where it is absent")
-        _tiles.compiled_kernel()
+        _binning.compiled_kernel()
     else:
         without_numba(monkeypatch)
     if request.param == "device":
@@ -238,8 +238,8 @@ def route(request, monkeypatch):
 
 def without_numba(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
-    _tiles.compiled_kernel.cache_clear()
-    monkeypatch.setattr(_tiles, "COMPILING_PAYS", 0)
+    _binning.compiled_kernel.cache_clear()
+    monkeypatch.setattr(_binning, "COMPILING_PAYS", 0)
 
 
 # No inner edge falls on -1 or 1, where float64 rounding alone would decide.
@@ -272,7 +272,7 @@ def test_float32_histogram_differs_only_beside_an_edge(W, route):
 def test_numba_and_torch_count_alike(monkeypatch):
     pytest.importorskip("numba", reason="numba is optional: torch counts where it is absent")
     W = gaussian(1500, 40, offset=0.5)
-    _tiles.compiled_kernel()
+    _binning.compiled_kernel()
     numba = [cosine_histogram(W, 500, (lo, hi)) for lo, hi in RANGES]
     without_numba(monkeypatch)
     for one, (lo, hi) in zip(numba, RANGES, strict=True):
@@ -422,7 +422,7 @@ def test_the_annotations_hold_at_run_time():
 import torch
 from jaxtyping import install_import_hook
 with install_import_hook("mechpuzzles", "beartype.beartype"):
-    from mechpuzzles import _tiles, geometry
+    from mechpuzzles import _binning, _tiles, geometry
 W = torch.arange(21.0).reshape(7, 3)
 for function in (geometry.as_rows, geometry.unit_rows, geometry.centre, geometry.cosine_moments):
     function(W)
@@ -430,7 +430,7 @@ geometry.mean_vector_cosine(W.tolist()), geometry.offset_ratio(W.numpy())
 for counter in "torch", "numba":
     histogram = geometry.cosine_histogram(W, bins=5, exact=True)
     histogram.edges, histogram.centres
-    _tiles.compiled_kernel()
+    _binning.compiled_kernel()
 """
     pytest.importorskip("numba", reason="numba is optional: torch counts where it is absent")
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mechpuzzles import _tiles
+from mechpuzzles import _binning, _tiles
 from mechpuzzles.geometry import cosine_histogram
 
 BARE_TILES = (_tiles.TILE, (1024, 4096))  # the bare product may have the larger tiles that counting could not use
@@ -82,7 +82,7 @@ def measure_histogram(n: int, d: int, rounds: int) -> dict[str, Any]:
 
 def _compile() -> None:
     with suppress(ImportError):  # without numba there is nothing to compile: torch counts
-        _tiles.compiled_kernel()
+        _binning.compiled_kernel()
 
 
 def multiply_tiles(U: Float[Tensor, "n d"], product: str, tile: tuple[int, int]) -> None:

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from mechpuzzles import _tiles
+from mechpuzzles import _binning, _tiles
 
 Rows: TypeAlias = Any  # a tensor, an array or a list of rows: `as_rows` says in words what it refuses
 _BLOCK = 4096  # rows in float64 at a time: 25 MB at d_model = 768
@@ -235,7 +235,7 @@ def cosine_histogram(
     workers = _whole(torch.get_num_threads() if workers is None else workers, "workers", 1024)
     rows, largest = _directed(W)
     n, d_model = rows.shape
-    binning = _tiles.Binning(bins, lo, hi, _tiles.float32_error(d_model) if exact else 0.0)
+    binning = _binning.Binning(bins, lo, hi, _tiles.float32_error(d_model) if exact else 0.0)
     U = _normalised(rows, largest).to(torch.float32)
 
     def settle(i: np.ndarray, j: np.ndarray) -> np.ndarray:
@@ -250,7 +250,7 @@ def cosine_histogram(
     return _histogram(counts, binning, n)
 
 
-def _histogram(counts: Int[np.ndarray, "slots"], binning: _tiles.Binning, n: int) -> PairHistogram:
+def _histogram(counts: Int[np.ndarray, "slots"], binning: _binning.Binning, n: int) -> PairHistogram:
     n_pairs = n * (n - 1) // 2
     inside = counts[1:-1].copy()
     inside.setflags(write=False)
