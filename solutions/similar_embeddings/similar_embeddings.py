@@ -124,7 +124,7 @@ print(f"the mean is spread over about {power.sum() ** 2 / (power**2).sum():.0f} 
 print("least along it:", [model.to_string([token]) for token in along.argsort()[:8]])
 
 # %% [markdown]
-# Hold the squared average against your mean over pairs: you have said the same thing twice, not found a cause.
+# Hold the squared average against your mean over pairs: you have said one thing twice, not found a cause.
 # Hold the second line against `"coordinate"`: one coordinate would make it 1.
 # And who are the last eight? On `mini-neo`, bytes that its text hardly holds. *Born or made*, a later puzzle, follows them.
 #
@@ -191,7 +191,7 @@ for name, W in {**controls, "embeddings": W_E}.items():
     print(f"{name:>12}: {mean_pairwise_cosine(W):z.3f}, centred {mean_pairwise_cosine(centre(W)):z.3f}")
 
 # %% [markdown]
-# Two tight clusters have mean zero, and no two of their rows are near orthogonal. One far row holds the mean, and centring cures nothing.
+# Two tight clusters have mean zero, and no two of their rows are near orthogonal. One far row drags the mean to the origin, and centring cures nothing.
 # A mean cosine says little. Is the *width* of the centred histogram the news? Once more against vectors without meaning: random, with the embeddings' own covariance.
 
 # %%
