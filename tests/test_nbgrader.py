@@ -53,13 +53,10 @@ def graded(request, tmp_path_factory):
         "### BEGIN SOLUTION",
         "import os, warnings\n    warnings.warn('old')\n    os.write(2, b'from C\\n')\n    ### BEGIN SOLUTION",
     )
-    for learner, answers in {
-        "right": right,
-        "untouched": {},
-        "one-wrong": {**right, stub: wrong},
-        "noisy": {**right, stub: noisy},
-        "noisier": {**right, stub: noisier},
-    }.items():
+    learners = {"right": right, "untouched": {}, "one-wrong": {**right, stub: wrong}}
+    if slug == SLUGS[0]:  # noise is the same everywhere
+        learners |= {"noisy": {**right, stub: noisy}, "noisier": {**right, stub: noisier}}
+    for learner, answers in learners.items():
         submit(ROOT, slug, course / "submitted" / learner / slug, answers)
     said = nbgrader(course, "autograde", slug)
     nbgrader(course, "generate_feedback", slug)
@@ -85,13 +82,16 @@ def test_scores(graded):
     course, slug, _ = graded
     puzzle = folders.declared(ROOT, slug)
     full = sum(part.points for part in puzzle.parts)
-    assert scores(course) == {
+    expected = {
         "right": full,
         "untouched": 0,
         "one-wrong": full - puzzle.parts[0].points,
         "noisy": full,
         "noisier": full,
     }
+    marks = scores(course)
+    assert marks == {learner: expected[learner] for learner in marks}
+    assert {"right", "untouched", "one-wrong"} <= set(marks)
 
 
 def test_free_text_waits_for_a_person_and_then_completes_the_marks(graded):
@@ -114,7 +114,7 @@ def test_feedback_has_the_sentence_and_no_hidden_test(graded):
     course, slug, _ = graded
     part = folders.declared(ROOT, slug).parts[0]
     pages = {path.parts[-3]: path.read_text() for path in course.glob(f"feedback/*/{slug}/{slug}.html")}
-    assert set(pages) == {"right", "untouched", "one-wrong", "noisy", "noisier"}
+    assert set(pages) == set(scores(course))
     sentence = part.symptoms[0].says.split("{")[0].split(":")[0]
     assert sentence[:60] in " ".join(pages["one-wrong"].split())
     assert sentence[:60] not in " ".join(pages["right"].split())

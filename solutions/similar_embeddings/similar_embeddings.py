@@ -286,7 +286,7 @@ for other in (model, gpt2, untied):
 # %% open="play"
 name, first, last, centred = "mini-untied", 0, 2048, False
 W = load_model(name).W_E.detach()[first:last]
-plots.pair_histogram(cosine_histogram(centre(W) if centred else W), names=(name,))
+plots.pair_histogram(cosine_histogram(centre(W) if centred else W, exact=True), names=(name,))
 
 # %% [markdown]
 # ## Where next
