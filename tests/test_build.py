@@ -91,6 +91,7 @@ BROKEN = [
     ("row_sums.py", 'check="row_sums"', 'open="row_sums"', ValueError, "0 cells are marked check"),
     ("row_sums.py", 'open="play"', 'open="play" check="row_sums"', ValueError, "has the marks"),
     ("row_sums.py", "# Sums are sums.", '# """', ValueError, "triple quotes"),
+    ("puzzle.py", "PUZZLE = ", "ANOTHER = ", ValueError, "declares no PUZZLE"),
     ("puzzle.py", 'slug="row_sums"', 'slug="rows"', ValueError, "declares the slug 'rows'"),
     ("puzzle.py", 'FreeText("explanation"', 'FreeText("why"', ValueError, "no free text 'explanation'"),
 ]

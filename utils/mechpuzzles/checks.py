@@ -17,7 +17,7 @@ from mechpuzzles.limits import Exceeded, run_within
 from mechpuzzles.verdicts import Case, Outcome, Run, Verdict, explain, not_attempted
 
 if TYPE_CHECKING:
-    from mechpuzzles.puzzle import Part
+    from mechpuzzles.parts import Part
 
 PUBLIC_SEEDS = (0, 1, 2)
 _FRESH_SEEDS = 4

@@ -68,7 +68,7 @@ def list_puzzles(as_json: AsJson = False) -> None:
 def _progress(puzzle: Any) -> dict[str, int]:
     from mechpuzzles import journal
 
-    right = {e["part"] for e in journal.entries(puzzle.slug, "check") if e["outcome"] == "right"}
+    right = {e.get("part") for e in journal.entries(puzzle.slug, "check") if e.get("outcome") == "right"}
     return {"right": len(right & {part.name for part in puzzle.parts}), "parts": len(puzzle.parts)}
 
 

@@ -47,10 +47,12 @@ def chosen(root: Path, wanted: list[str] | None) -> list[str]:
 
 
 def declared(root: Path, slug: str) -> Puzzle:
-    """``PUZZLE`` of ``solutions/<slug>/puzzle.py``; raises `ValueError` if its slug is not the folder's name."""
-    from mechpuzzles.puzzle import load_module
+    """``PUZZLE`` of ``solutions/<slug>/puzzle.py``; raises `ValueError` without one of the folder's own slug."""
+    from mechpuzzles.puzzle import Puzzle, load_module
 
-    puzzle = load_module(root / "solutions" / slug / "puzzle.py").PUZZLE
+    puzzle = getattr(load_module(root / "solutions" / slug / "puzzle.py"), "PUZZLE", None)
+    if not isinstance(puzzle, Puzzle):
+        raise ValueError(f"solutions/{slug}/puzzle.py declares no PUZZLE = Puzzle(...)")
     if puzzle.slug != slug:
         raise ValueError(f"solutions/{slug}/puzzle.py declares the slug {puzzle.slug!r}")
     return puzzle

@@ -1,14 +1,14 @@
-"""What a puzzle is: parts that are checked, symptoms that explain, hints, predictions and a reveal."""
+"""A puzzle as the learner meets it: checks, hints, predictions, variants and a reveal."""
 
 from __future__ import annotations
 
 import codecs
 import hashlib
 import importlib.util
-import math
 import os
 import sys
 import textwrap
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,136 +17,19 @@ from typing import Any
 
 import torch
 
-from mechpuzzles import answers, checks, journal
-from mechpuzzles.limits import Exceeded
+from mechpuzzles import checks, journal
+from mechpuzzles.parts import Alternative, FreeText, Mutant, Part, Prediction, Symptom
 from mechpuzzles.verdicts import Case, NotYet, Outcome, PlainError, Verdict
 
 __all__ = ["Alternative", "Case", "FreeText", "Mutant", "Part", "Prediction", "Puzzle", "Symptom", "load_puzzle"]
 
 
-@dataclass(frozen=True)
-class Symptom:
-    """A named way of being wrong, recognised from what the learner returned, with one sentence about it.
+@dataclass
+class _Session:
+    """What changes while a learner works."""
 
-    ``when(got, want, *inputs) -> bool`` sees the learner's answer and the true one as float64 tensors (an answer
-    that broke a limit arrives as `Exceeded`). A symptom is reported only if it holds on every case whose
-    answer is wrong. ``says`` may use the sizes of the part's axes by name, as in ``"{n} ones"``.
-    """
-
-    name: str
-    when: Callable[..., bool]
-    says: str
-
-    @classmethod
-    def gives(cls, name: str, *wrong: Callable[..., Any], says: str) -> Symptom:
-        """The symptom of having computed one of ``wrong(*inputs)`` instead; several are one mistake made two ways.
-
-        >>> Symptom.gives("scalar_mean", lambda W: W - W.mean(), says="That is the mean of all numbers.")
-        """
-
-        def when(got: Any, want: Any, *inputs: Any) -> bool:
-            return any(answers.agree(got, formula(*inputs), want) for formula in wrong)
-
-        return cls(name, when, says)
-
-    @classmethod
-    def from_truth(cls, name: str, wrong: Callable[..., Any], says: str) -> Symptom:
-        """The symptom of having returned ``wrong(want, *inputs)``, written without the right formula.
-
-        >>> Symptom.from_truth("half", lambda want, W: want / 2, says="Exactly half.")
-        """
-        return cls(name, lambda got, want, *inputs: answers.agree(got, wrong(want, *inputs), want), says)
-
-    @classmethod
-    def exceeds(cls, name: str, limit: str, says: str) -> Symptom:
-        """The symptom of needing more ``"memory"`` or ``"time"`` than the part allows."""
-        return cls(name, lambda got, want, *inputs: isinstance(got, Exceeded) and got.limit == limit, says)
-
-
-@dataclass(frozen=True)
-class Part:
-    """One thing that the learner writes: a function or, with ``value``, a value about their own variant.
-
-    ``takes`` and ``returns`` name axes, ``"n d_model"`` (the empty string is a single number or label); a tuple
-    in ``returns`` asks for a tuple. ``kind`` is one of `mechpuzzles.answers.KINDS`. ``spec`` is the oracle: slow,
-    plain, in float64, and independent of the solution. ``cases(rng)`` draws inputs from a `torch.Generator`; a
-    case may carry its own truth instead of asking the spec. An answer is right where
-    ``|got - want| <= tolerance * max(1, largest |want|)`` or, where that does not fit, where
-    ``gap(got, want, *inputs) <= 1``.
-
-    The cases of a value's part draw what the learner was given, from their own seed (`Puzzle.variant`); symptoms,
-    mutants and alternatives are functions of it.
-    """
-
-    name: str
-    takes: tuple[str, ...]
-    returns: str | tuple[str, ...]
-    points: int
-    cases: Callable[..., Iterable[Case]]
-    spec: Callable[..., Any] | None
-    symptoms: tuple[Symptom, ...]
-    hints: tuple[str, ...]
-    meaning: str
-    tolerance: float = 1e-4
-    kind: str = "real"
-    gap: Callable[..., float] | None = None
-    value: bool = False
-
-    def __post_init__(self) -> None:
-        if self.kind not in answers.KINDS:
-            raise ValueError(f"{self.name}: the kind is one of {', '.join(answers.KINDS)}, not {self.kind!r}")
-
-    def symptom(self, name: str) -> Symptom:
-        """The symptom of that name."""
-        return next(s for s in self.symptoms if s.name == name)
-
-
-@dataclass(frozen=True)
-class Mutant:
-    """Wrong code that real learners write, and the symptom whose sentence must meet it. Never released."""
-
-    part: str
-    shows: str
-    answer: Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class Alternative:
-    """Right code in another style. Never released."""
-
-    part: str
-    style: str
-    answer: Callable[..., Any]
-
-
-@dataclass(frozen=True)
-class FreeText:
-    """A question that a person marks, with the points of its rubric."""
-
-    name: str
-    points: int
-    rubric: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Something to guess before looking: one of ``choices``, or a number ``between`` two bounds. Never marked."""
-
-    name: str
-    choices: tuple[str, ...] = ()
-    between: tuple[float | int, float | int] = (-math.inf, math.inf)
-
-    def check(self, value: Any) -> None:
-        """Raise `PlainError` with what the guess should look like."""
-        if self.choices:
-            if value not in self.choices:
-                raise PlainError(f"{self.name}: choose one of {', '.join(map(repr, self.choices))}; got {value!r}.")
-            return
-        lo, hi = self.between
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise PlainError(f"{self.name}: guess a number, such as 0.5; got {value!r}.")
-        if not (math.isfinite(value) and lo <= value <= hi):
-            raise PlainError(f"{self.name}: the number lies between {lo:g} and {hi:g}; got {value!r}.")
+    hints_given: Counter[str] = field(default_factory=Counter)
+    variant_seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -169,8 +52,7 @@ class Puzzle:
     after: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     draw: Callable[[torch.Generator], Any] | None = None
-    _hints_given: dict[str, int] = field(default_factory=dict, repr=False, compare=False)
-    _variant_seed: list[int] = field(default_factory=lambda: [0], repr=False, compare=False)
+    _session: _Session = field(default_factory=_Session, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         names = [p.name for p in self.parts] + [f.name for f in self.free_text]
@@ -206,14 +88,14 @@ class Puzzle:
         if not isinstance(who, str) or not who.strip():
             raise PlainError("Put your name or id between the quotes: it decides which variant is yours.")
         digest = hashlib.sha256(f"{self.slug}/{who.strip()}".encode()).digest()
-        self._variant_seed[0] = int.from_bytes(digest[:6], "big")
-        return self.draw(torch.Generator().manual_seed(self._variant_seed[0]))
+        self._session.variant_seed = int.from_bytes(digest[:6], "big")
+        return self.draw(torch.Generator().manual_seed(self._session.variant_seed))
 
     def _judge(self, name: str, answer: Any, seeds: Iterable[int]) -> Verdict:
         part = self.part(name)
         if not part.value or answer is ... or answer is None:
             return checks.judge(part, answer, seeds)
-        return checks.judge(part, lambda *drawn: answer, seeds=self._variant_seed)
+        return checks.judge(part, lambda *drawn: answer, seeds=[self._session.variant_seed])
 
     @staticmethod
     def _say(verdict: Verdict, quiet: bool = False) -> None:
@@ -225,8 +107,8 @@ class Puzzle:
     def hint(self, name: str = "") -> None:
         """Print the next hint for a part; the last one again when there are no more."""
         hints = self.part(name).hints
-        given = self._hints_given.get(name, 0) + 1
-        self._hints_given[name] = given
+        self._session.hints_given[name] += 1
+        given = self._session.hints_given[name]
         number = min(given, len(hints))
         journal.record(self.slug, "hint", part=name, number=number)
         again = "That was the last hint; here it is again. " if given > len(hints) else ""
@@ -263,7 +145,7 @@ class Puzzle:
 
     def reveal(self, rot13: str) -> None:
         """Show the answer decoded, once at least one part has been attempted."""
-        attempts = (e for e in journal.entries(self.slug, "check") if e["outcome"] != Outcome.NOT_ATTEMPTED.value)
+        attempts = (e for e in journal.entries(self.slug, "check") if e.get("outcome") != Outcome.NOT_ATTEMPTED.value)
         if next(attempts, None) is None:
             print("Try a part first: the answer decodes after your first attempt. Until then it is rot13.")
         else:

@@ -18,7 +18,7 @@ from mechpuzzles.answers import Answer, distance, shape_of, show_shape
 from mechpuzzles.limits import Exceeded, Limits
 
 if TYPE_CHECKING:
-    from mechpuzzles.puzzle import Part, Symptom
+    from mechpuzzles.parts import Part, Symptom
 
 _WIDTH = 100
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"  # no colours: the page's theme has its own, light or dark
