@@ -1,11 +1,15 @@
 """Submissions of a puzzle, made from its release as a learner would fill it in."""
 
 import inspect
+import re
 from pathlib import Path
+from types import FunctionType, ModuleType
 
 import nbformat
+import torch
 
 from mechpuzzles import build, folders
+from mechpuzzles.parts import Part
 
 
 def solutions_of(root: Path, slug: str) -> dict[str, str]:
@@ -25,13 +29,40 @@ def submit(root: Path, slug: str, into: Path, answers: dict[str, str]) -> Path:
     return into / f"{slug}.ipynb"
 
 
-def mutant_source(root: Path, slug: str, part: str, symptom: str) -> str:
+def mutant_source(root: Path, slug: str, part: Part, symptom: str) -> str:
     """A mutant as the learner would have typed it, under the part's own name."""
     authors = folders.authors(root, slug)
-    answer = next(m.answer for m in authors.MUTANTS if (m.part, m.shows) == (part, symptom))
+    answer = next(m.answer for m in authors.MUTANTS if (m.part, m.shows) == (part.name, symptom))
     module = Path(authors.__file__).read_text().split("\ndef ")[0]
     imports = [line for line in module.splitlines() if line.startswith(("import ", "from "))]
-    called = [getattr(authors, name, None) for name in answer.__code__.co_names]
-    sources = [inspect.getsource(helper) for helper in called if inspect.isfunction(helper)]
-    sources.append(inspect.getsource(answer).replace(f"def {answer.__name__}(", f"def {part}(", 1))
+    sources = list(_helpers(authors, answer).values())
+    sources.append(inspect.getsource(answer).replace(f"def {answer.__name__}(", f"def {part.name}(", 1))
     return "\n".join(imports) + "\n\n\n" + "\n\n".join(sources)
+
+
+def _helpers(authors: ModuleType, function: FunctionType) -> dict[str, str]:
+    """The source of every function and constant of the authors' file that a function needs, first needed last."""
+    found: dict[str, str] = {}
+    for name in function.__code__.co_names:
+        needed = getattr(authors, name, None)
+        if inspect.isfunction(needed) and needed.__module__ == authors.__name__:
+            found = {**_helpers(authors, needed), name: inspect.getsource(needed), **found}
+        elif isinstance(needed, int | float | str | tuple):
+            found[name] = f"{name} = {needed!r}\n"
+    return found
+
+
+def value_source(root: Path, slug: str, part: Part, symptom: str) -> str:
+    """A wrong value for the variant that the notebook draws, as the learner would have typed it."""
+    cells = build.assemble(root, slug).cells
+    code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
+    learner = re.search(r"""puzzle\.variant\(["'](.+?)["']\)""", code)[1]
+    name = re.search(rf"""puzzle\.check\(["']{part.name}["'], (\w+)\)""", code)[1]
+    puzzle = folders.declared(root, slug)
+    puzzle.variant(learner)
+    rng = torch.Generator().manual_seed(puzzle._session.variant_seed)
+    mutants = folders.authors(root, slug).MUTANTS
+    answer = next(m.answer for m in mutants if (m.part, m.shows) == (part.name, symptom))
+    value = answer(*next(iter(part.cases(rng))).inputs)
+    literal = f"torch.tensor({value.tolist()})" if isinstance(value, torch.Tensor) else repr(value)
+    return f"import torch\n\n{name} = {literal}"

@@ -20,7 +20,7 @@ from playwright.sync_api import sync_playwright
 from mechpuzzles import folders
 
 from .conftest import missing
-from .submissions import mutant_source, solutions_of
+from .submissions import mutant_source, solutions_of, value_source
 
 ROOT = Path(__file__).parents[1]
 SLUGS = folders.slugs(ROOT)
@@ -177,14 +177,16 @@ def work_on(notebook: Notebook, slug: str, part, right: dict[str, str]) -> None:
     notebook.run(stub)
     assert "not attempted yet" in notebook.run(check)
     for symptom in part.symptoms:
-        notebook.run(stub, mutant_source(ROOT, slug, part.name, symptom.name))
+        write_wrong = value_source if part.value else mutant_source
+        notebook.run(stub, write_wrong(ROOT, slug, part, symptom.name))
         shown = notebook.run(check)
         assert "not yet." in shown
         assert "Traceback" not in shown
         plain = " ".join(symptom.says.split("{")[0].split())
         assert plain[:80] in shown, (part.name, symptom.name, shown)
-    notebook.run(stub, f"def {part.name}(*inputs):\n    return nowhere")
-    assert "NameError" in notebook.run(check)
+    if not part.value:
+        notebook.run(stub, f"def {part.name}(*inputs):\n    return nowhere")
+        assert "NameError" in notebook.run(check)
     notebook.run(stub, right[stub])
     assert "right on the public checks" in notebook.run(check)
 

@@ -44,9 +44,9 @@ def graded(request, tmp_path_factory):
     nbgrader(course, "generate_assignment", slug)
 
     right = solutions_of(ROOT, slug)
-    first = folders.declared(ROOT, slug).parts[0]
+    first = first_function(slug)
     stub = f"stub-{first.name}".replace("_", "-")
-    wrong = mutant_source(ROOT, slug, first.name, first.symptoms[0].name)
+    wrong = mutant_source(ROOT, slug, first, first.symptoms[0].name)
     noisy = right[stub] + "\n\nimport sys\nprint('a warning', file=sys.stderr)"
     # A warning from within the learner's function, and one from the system below Python.
     noisier = right[stub].replace(
@@ -62,6 +62,10 @@ def graded(request, tmp_path_factory):
     nbgrader(course, "generate_feedback", slug)
     nbgrader(course, "export")
     return course, slug, said
+
+
+def first_function(slug: str):
+    return next(part for part in folders.declared(ROOT, slug).parts if not part.value)
 
 
 def scores(course: Path) -> dict[str, float]:
@@ -85,7 +89,7 @@ def test_scores(graded):
     expected = {
         "right": full,
         "untouched": 0,
-        "one-wrong": full - puzzle.parts[0].points,
+        "one-wrong": full - first_function(slug).points,
         "noisy": full,
         "noisier": full,
     }
@@ -112,7 +116,7 @@ def test_free_text_waits_for_a_person_and_then_completes_the_marks(graded):
 
 def test_feedback_has_the_sentence_and_no_hidden_test(graded):
     course, slug, _ = graded
-    part = folders.declared(ROOT, slug).parts[0]
+    part = first_function(slug)
     pages = {path.parts[-3]: path.read_text() for path in course.glob(f"feedback/*/{slug}/{slug}.html")}
     assert set(pages) == set(scores(course))
     sentence = part.symptoms[0].says.split("{")[0].split(":")[0]
