@@ -3,7 +3,7 @@
 import inspect
 import re
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 
 import nbformat
 import torch
@@ -43,13 +43,21 @@ def mutant_source(root: Path, slug: str, part: Part, symptom: str) -> str:
 def _helpers(authors: ModuleType, function: FunctionType) -> dict[str, str]:
     """The source of every function and constant of the authors' file that a function needs, first needed last."""
     found: dict[str, str] = {}
-    for name in function.__code__.co_names:
+    for name in _names(function.__code__):
         needed = getattr(authors, name, None)
         if inspect.isfunction(needed) and needed.__module__ == authors.__name__:
             found = {**_helpers(authors, needed), name: inspect.getsource(needed), **found}
         elif isinstance(needed, int | float | str | tuple):
             found[name] = f"{name} = {needed!r}\n"
     return found
+
+
+def _names(code: CodeType) -> list[str]:
+    """The global names that a function uses, those inside its lambdas and comprehensions too."""
+    return [
+        *code.co_names,
+        *(name for inner in code.co_consts if isinstance(inner, CodeType) for name in _names(inner)),
+    ]
 
 
 def value_source(root: Path, slug: str, part: Part, symptom: str) -> str:

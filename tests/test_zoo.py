@@ -3,6 +3,8 @@
 import json
 import math
 import shutil
+import subprocess
+import sys
 from dataclasses import asdict, replace
 
 import pytest
@@ -10,8 +12,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mechpuzzles import load_model, zoo
-from mechpuzzles.zoo import corpus, export, gpt, measure, training
-from mechpuzzles.zoo.recipes import RECIPES, Recipe
+from mechpuzzles.zoo import corpus, export, gpt, history, measure, training
+from mechpuzzles.zoo.recipes import RECIPES, WITH_HISTORY, Recipe
 
 MEGABYTE = 1_000_000
 
@@ -37,8 +39,9 @@ def test_the_files_are_as_the_card_says(name):
 
 
 @pytest.mark.parametrize("name", zoo.names())
-def test_each_model_is_below_a_megabyte(name):
-    assert sum(path.stat().st_size for path in zoo.directory(name).iterdir()) < MEGABYTE
+def test_each_model_is_small(name):
+    model = (path for path in zoo.directory(name).iterdir() if path.name != history.HISTORY_FILE)
+    assert sum(path.stat().st_size for path in model) < MEGABYTE * max(1, RECIPES[name].n_layers / 4)
 
 
 def test_the_zoo_holds_the_recipes_models_and_is_small():
@@ -86,14 +89,74 @@ def test_the_constructed_model_says_so():
 
 
 def test_an_unknown_name_is_an_error():
-    for ask in (zoo.directory, zoo.card, zoo.verify):
+    for ask in (zoo.directory, zoo.card, zoo.verify, zoo.trajectory):
         with pytest.raises(KeyError, match="not a bundled model; these are: mini-gpt2, mini-untied, mini-neo"):
             ask("mini-nwo")
     with pytest.raises(KeyError, match="not a bundled model"):
         zoo.train("mini-nwo", "nowhere")
 
 
+# Their histories
+
+
+def test_the_histories_are_there_and_small():
+    files = list(zoo.WEIGHTS.rglob(history.HISTORY_FILE))
+    assert sorted(path.parent.name for path in files) == sorted(WITH_HISTORY)
+    assert sum(path.stat().st_size for path in files) < 3 * MEGABYTE
+    for name in WITH_HISTORY:
+        assert history.HISTORY_FILE in zoo.card(name)["sha256"]
+
+
+@pytest.mark.parametrize("name", WITH_HISTORY)
+def test_a_trajectory_leads_from_the_first_draw_to_the_bundled_model(name):
+    run, recipe = zoo.trajectory(name), RECIPES[name]
+    assert run.steps == (0, 94, 188, 375, 750, recipe.steps)
+    assert run.W_E.shape == (len(run.steps), recipe.d_vocab, recipe.d_model)
+    torch.testing.assert_close(run.W_E[0], gpt.GPT(recipe).tok_embed.weight.detach(), rtol=0, atol=1e-3)  # float16
+    assert torch.equal(run.W_E[-1], load_model(name).W_E)
+    moved = (run.W_E[1:] - run.W_E[:-1]).norm(dim=-1).mean(-1)
+    assert (moved > 0.05).all()
+    assert run.counts.sum() == recipe.steps * recipe.batch * (recipe.n_ctx + 1)
+    assert 0 < (run.counts == 0).sum() < 200
+
+
+def test_two_recipes_see_the_same_batches_from_the_same_start():
+    tied, untied = (zoo.trajectory(name) for name in ("mini-gpt2", "mini-untied"))
+    assert torch.equal(tied.counts, untied.counts)
+    assert torch.equal(tied.W_E[0], untied.W_E[0])
+    assert not torch.equal(tied.W_E[1], untied.W_E[1])
+
+
+def test_a_model_without_a_history_says_which_have_one():
+    with pytest.raises(KeyError, match="no history of 'mini-neo' was kept; of these it was: mini-gpt2, mini-untied"):
+        zoo.trajectory("mini-neo")
+
+
+def test_steps_are_halved_and_never_kept_twice():
+    assert history.kept_steps(1500) == (0, 94, 188, 375, 750, 1500)
+    assert history.kept_steps(3) == (0, 1, 2, 3)
+
+
+def test_loading_a_trajectory_loads_neither_transformers_nor_transformer_lens():
+    code = (
+        "import sys; from mechpuzzles import zoo; zoo.trajectory('mini-gpt2'); "
+        "assert not {'transformers', 'transformer_lens'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 # Damage
+
+
+def test_a_changed_history_is_reported(tmp_path):
+    copy = shutil.copytree(zoo.directory("mini-untied"), tmp_path / "mini-untied")
+    file = copy / history.HISTORY_FILE
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    assert zoo.verify("mini-untied", copy) == [f"{file} is damaged or was changed: its sha256 is not the card's."]
+    file.unlink()
+    assert zoo.verify("mini-untied", copy) == [f"{file} is missing."]
 
 
 def test_one_flipped_bit_is_reported(copy):
@@ -211,6 +274,31 @@ def test_a_short_training_learns_and_writes_a_whole_model(tmp_path):
     assert zoo.verify("mini-neo", tmp_path / "first") == []
     model = load_model(tmp_path / "first")
     assert model.to_string(model.to_tokens("def add_1(x, y)")[0, 1:]) == "def add_1(x, y)"
+
+
+def test_a_training_with_a_history_is_the_same_training(tmp_path):
+    recipe = replace(RECIPES["mini-untied"], steps=20)
+    stream = torch.randint(recipe.d_vocab, (2000,), generator=torch.Generator().manual_seed(0))
+    recorder = history.Recorder(recipe)
+    (watched, watched_losses), (alone, losses) = training.fit(recipe, stream, recorder), training.fit(recipe, stream)
+    assert watched_losses == losses
+    assert all(torch.equal(a, b) for a, b in zip(watched.parameters(), alone.parameters(), strict=True))
+    card = training.train("mini-untied", tmp_path, steps=20, corpus=tiny_corpus())
+    run = history.read(tmp_path)
+    assert history.HISTORY_FILE in card["sha256"]
+    assert zoo.verify("mini-untied", tmp_path) == []
+    assert run.steps == history.kept_steps(20)
+    assert len(run.W_E) == len(run.steps)
+    assert torch.equal(run.W_E[-1], load_model(tmp_path).W_E)
+    assert run.counts.sum() == 20 * recipe.batch * (recipe.n_ctx + 1)
+
+
+def test_a_package_is_text_too():
+    files = corpus.package_source("einops")
+    assert len(files) > 3
+    assert "def rearrange" in "".join(files)
+    with pytest.raises(ModuleNotFoundError, match="nowhere is not installed"):
+        corpus.package_source("nowhere")
 
 
 def test_the_corpus_is_code_of_the_standard_library():

@@ -140,7 +140,7 @@ def _dress(picture: Picture, x_title: str, y_title: str) -> None:
         legend={"orientation": "h", "x": 0, "y": 1.12},
     )
     picture.update_xaxes(title={"text": x_title}, zeroline=False, gridcolor=GRID)
-    picture.update_yaxes(title={"text": y_title}, zeroline=False, gridcolor=GRID)
+    picture.update_yaxes(title={"text": y_title}, zeroline=False, gridcolor=GRID, automargin=True)
 
 
 def _predicted(picture: Picture, prediction: float | int | None) -> Picture:

@@ -149,7 +149,7 @@ def _sentence(symptom: Symptom, part: Part, run: Run) -> str:
 def _axis_sizes(part: Part, inputs: tuple[Any, ...]) -> dict[str, str]:
     sizes: dict[str, str] = {}
     for axes, value in zip(part.takes, inputs, strict=False):
-        if isinstance(value, torch.Tensor):
+        if isinstance(value, torch.Tensor) and value.ndim == len(axes.split()):
             sizes |= {name: f"{size:,}" for name, size in zip(axes.split(), value.shape, strict=True)}
     return sizes
 

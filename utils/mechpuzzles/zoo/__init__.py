@@ -6,10 +6,14 @@ transformers can load, with its card `recipe.json` beside the weights.
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mechpuzzles.zoo.recipes import RECIPES
+from mechpuzzles.zoo.recipes import RECIPES, WITH_HISTORY
 
-__all__ = ["card", "directory", "names", "train", "verify"]
+if TYPE_CHECKING:
+    from mechpuzzles.zoo.history import Trajectory
+
+__all__ = ["card", "directory", "names", "train", "trajectory", "verify"]
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -29,6 +33,25 @@ def directory(name: str) -> Path:
 def card(name: str) -> dict:
     """What `name` is and what was measured on it: settings, text, metrics (losses in nats), checksums."""
     return json.loads((directory(name) / "recipe.json").read_text(encoding="utf-8"))
+
+
+def trajectory(name: str) -> "Trajectory":
+    """W_E of the bundled model `name` at some steps of its training, and how often training showed each token.
+
+    Its `steps` are (0, 94, 188, 375, 750, 1500), its `W_E` has shape [step, d_vocab, d_model], the last of them
+    the bundled model's own, and its `counts` have shape [d_vocab]. Needs torch alone.
+
+    Raises KeyError for a name that is not bundled, and for a model of which no such history was kept.
+
+        >>> trajectory("mini-gpt2").W_E.shape
+        torch.Size([6, 2048, 64])
+    """
+    where = directory(name)  # an unknown name is reported before torch is loaded
+    if name not in WITH_HISTORY:
+        raise KeyError(f"no history of {name!r} was kept; of these it was: {', '.join(WITH_HISTORY)}")
+    from mechpuzzles.zoo import history
+
+    return history.read(where)
 
 
 def train(name: str, out_dir: str | Path, steps: int | None = None) -> dict:

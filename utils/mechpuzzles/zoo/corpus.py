@@ -1,6 +1,7 @@
 """The text the bundled models are trained on: the source of Python's standard library."""
 
 import hashlib
+import importlib.util
 import platform
 import random
 import sysconfig
@@ -72,6 +73,20 @@ def standard_library(root: Path | None = None, seed: int = 0) -> Corpus:
         train=tuple(texts[n_held_out:]),
         held_out=tuple(texts[:n_held_out]),
     )
+
+
+def package_source(name: str) -> tuple[str, ...]:
+    """The Python files of an installed package, in order: text that a pinned version keeps the same everywhere.
+
+    Raises ModuleNotFoundError if it is not installed.
+
+    >>> package_source("einops")[0]
+    """
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"{name} is not installed, or has no source")
+    files = standard_library_files(Path(spec.origin).parent)
+    return tuple(path.read_text(encoding="utf-8", errors="ignore") for path in files)
 
 
 def train_tokenizer(texts: Sequence[str], d_vocab: int):

@@ -45,6 +45,7 @@ class Recipe:
 
 
 _TRAINED = "two layers, 2,048 tokens, trained on the source of Python's standard library"
+_DEEP = _TRAINED.replace("two", "eight")
 
 RECIPES = {
     recipe.name: recipe
@@ -57,5 +58,8 @@ RECIPES = {
             construction="One vector, eight mean row norms long, was added to every row of W_E at initialisation.",
             offset=8.0,
         ),
+        Recipe("mini-deep", f"{_DEEP}.", construction="W_U is W_E transposed, as in GPT-2.", n_layers=8),
     )
 }
+
+WITH_HISTORY = ("mini-gpt2", "mini-untied")  # W_E is kept at some steps of their training

@@ -17,7 +17,8 @@ from mechpuzzles.zoo import corpus as texts
 from mechpuzzles.zoo import measure
 from mechpuzzles.zoo.export import write_checkpoint
 from mechpuzzles.zoo.gpt import GPT
-from mechpuzzles.zoo.recipes import RECIPES, Recipe
+from mechpuzzles.zoo.history import Recorder
+from mechpuzzles.zoo.recipes import RECIPES, WITH_HISTORY, Recipe
 
 
 def train(name: str, out_dir: str | Path, steps: int | None = None, corpus: texts.Corpus | None = None) -> dict:
@@ -33,12 +34,15 @@ def train(name: str, out_dir: str | Path, steps: int | None = None, corpus: text
     recipe = RECIPES[name] if steps is None else replace(RECIPES[name], steps=steps)
     corpus = corpus or texts.standard_library()
     out_dir = Path(out_dir)
+    recorder = Recorder(recipe) if name in WITH_HISTORY else None
     with one_thread():
         tokenizer = texts.train_tokenizer(corpus.train, recipe.d_vocab)
         started = time.process_time()
-        model, losses = fit(recipe, torch.tensor(texts.token_stream(tokenizer, corpus.train)))
+        model, losses = fit(recipe, torch.tensor(texts.token_stream(tokenizer, corpus.train)), recorder)
         cpu_seconds = time.process_time() - started
         write_checkpoint(model, recipe, tokenizer, out_dir)
+        if recorder:
+            recorder.write(out_dir)
         metrics = measure.embedding_metrics(out_dir)
         metrics |= measure.held_out_metrics(out_dir, texts.token_stream(tokenizer, corpus.held_out))
     card = asdict(recipe) | {
@@ -56,8 +60,11 @@ def train(name: str, out_dir: str | Path, steps: int | None = None, corpus: text
     return card
 
 
-def fit(recipe: Recipe, stream: Int[Tensor, " n_tokens"]) -> tuple[GPT, list[float]]:
-    """A model trained by `recipe` on random windows of `stream`, and its loss per step in nats per token."""
+def fit(recipe: Recipe, stream: Int[Tensor, " n_tokens"], recorder: Recorder | None = None) -> tuple[GPT, list[float]]:
+    """A model trained by `recipe` on random windows of `stream`, and its loss per step in nats per token.
+
+    A `recorder` looks on.
+    """
     model = GPT(recipe)
     optimizer = adamw(model, recipe)
     generator = torch.Generator().manual_seed(recipe.seed + 2)  # the offset's draw is seed + 1
@@ -66,6 +73,8 @@ def fit(recipe: Recipe, stream: Int[Tensor, " n_tokens"]) -> tuple[GPT, list[flo
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * schedule(step, recipe)
         tokens = sample_windows(stream, recipe, generator)
+        if recorder:
+            recorder.see(step, model.tok_embed.weight, tokens)
         loss = F.cross_entropy(model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten())
         optimizer.zero_grad()
         loss.backward()
