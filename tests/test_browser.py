@@ -108,6 +108,8 @@ class Notebook:
     def edit(self, name: str, source: str | None = None) -> None:
         """Put the cursor into a cell, and type ``source`` over what is there."""
         editor = self.cell(name).locator(".cm-content")
+        dialog = self.page.locator("dialog.jp-Dialog")
+        assert not dialog.count(), f"JupyterLab asks: {dialog.first.inner_text()}"
         editor.click()
         playwright_expect(self.cell(name)).to_have_class(re.compile("jp-mod-active"))
         if source is not None:

@@ -25,16 +25,23 @@ def checkout(start: Path | None = None) -> Path:
 
 
 def slugs(root: Path) -> list[str]:
-    """The puzzles of a checkout, prerequisites first, then by name."""
+    """The puzzles of a checkout: prerequisites first, among equals those that most others build on, then by name."""
     folders = sorted(f.parent.name for f in root.glob("solutions/*/puzzle.py"))
     after = {slug: declared(root, slug).after for slug in folders}
     for slug, needed in after.items():
         for missing in set(needed) - set(folders):
             raise ValueError(f"{slug} comes after {missing!r}, which is no puzzle")
+    order: list[str] = []
+    sorter = TopologicalSorter(after)
     try:
-        return list(TopologicalSorter(after).static_order())
+        sorter.prepare()
     except CycleError as error:
         raise ValueError(f"puzzles wait for each other: {' -> '.join(error.args[1])}") from None
+    while sorter.is_active():
+        ready = sorter.get_ready()
+        order += sorted(ready, key=lambda slug: (-sum(slug in needed for needed in after.values()), slug))
+        sorter.done(*ready)
+    return order
 
 
 def chosen(root: Path, wanted: list[str] | None) -> list[str]:

@@ -85,6 +85,7 @@ def bars(
     picture = Picture(traces, alt=" ".join([f"{y_title}.", *said]))
     _dress(picture, x_title, y_title)
     picture.update_layout(showlegend=len(groups) > 1, barmode="group")
+    picture.update_xaxes(type="category")
     return _predicted(picture, prediction)
 
 
@@ -196,6 +197,7 @@ def _bars(histogram: PairHistogram, name: str, colour: str) -> go.Bar:
     return go.Bar(
         x0=round(histogram.lo + (first + 0.5) * width, 6),
         dx=round(width, 6),
+        width=round(width, 6),
         y=[int(count) for count in histogram.counts[first : last + 1]],
         name=name,
         marker={"color": colour, "opacity": 0.8, "line": {"width": 0}},

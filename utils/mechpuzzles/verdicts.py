@@ -24,6 +24,10 @@ _WIDTH = 100
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"  # no colours: the page's theme has its own, light or dark
 
 
+def _lines(text: str, indent: str = "") -> list[str]:
+    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
 class Outcome(enum.Enum):
     """The four things that a check can find."""
 
@@ -46,11 +50,11 @@ class Verdict:
     def text(self, bold: bool = True) -> str:
         """The verdict as lines of at most 100 characters."""
         head, *rest = self.says
-        lines = textwrap.wrap(head, _WIDTH)
+        lines = _lines(head)
         if bold:
             lines[0] = lines[0].replace(f"{self.part}:", f"{_BOLD}{self.part}:{_PLAIN}", 1)
         for says in rest:
-            lines += textwrap.wrap(says, _WIDTH, initial_indent="  ", subsequent_indent="  ")
+            lines += _lines(says, "  ")
         return "\n".join(lines)
 
 
@@ -58,7 +62,7 @@ class PlainError(ValueError):
     """An error that says all there is to say; IPython shows its words and no traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        return textwrap.wrap(str(self), _WIDTH)
+        return _lines(str(self))
 
 
 class NotYet(AssertionError):
