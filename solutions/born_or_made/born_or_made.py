@@ -119,8 +119,12 @@ def by_frequency(W_E, counts, edges):
     W_E is [n, d_model], counts [n], edges a list of whole numbers; each group has at least two tokens.
     """
     ### BEGIN SOLUTION
-    groups = [(lo <= counts) & (counts < hi) for lo, hi in pairwise(edges)]
-    return torch.cat([similarity_curve(W_E[group][None]) for group in groups])
+    means = []
+    for lo, hi in pairwise(edges):
+        group = W_E[(lo <= counts) & (counts < hi)]
+        length_of_sum = (group / group.norm(dim=1, keepdim=True)).sum(0).norm()
+        means.append((length_of_sum**2 - len(group)) / (len(group) * (len(group) - 1)))
+    return torch.stack(means)
     ### END SOLUTION
 
 
