@@ -74,3 +74,8 @@ def value_source(root: Path, slug: str, part: Part, symptom: str) -> str:
     value = answer(*next(iter(part.cases(rng))).inputs)
     literal = f"torch.tensor({value.tolist()})" if isinstance(value, torch.Tensor) else repr(value)
     return f"import torch\n\n{name} = {literal}"
+
+
+def fragment(says: str) -> str:
+    """The longest piece of a symptom's sentence that is the same for all inputs, to be looked for on a page."""
+    return " ".join(max(re.split(r"\{\w+\}", says), key=len).split())

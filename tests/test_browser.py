@@ -20,7 +20,7 @@ from playwright.sync_api import sync_playwright
 from mechpuzzles import folders
 
 from .conftest import missing
-from .submissions import mutant_source, solutions_of, value_source
+from .submissions import fragment, mutant_source, solutions_of, value_source
 
 ROOT = Path(__file__).parents[1]
 SLUGS = folders.slugs(ROOT)
@@ -184,8 +184,7 @@ def work_on(notebook: Notebook, slug: str, part, right: dict[str, str]) -> None:
         shown = notebook.run(check)
         assert "not yet." in shown
         assert "Traceback" not in shown
-        plain = " ".join(symptom.says.split("{")[0].split())
-        assert plain[:80] in shown, (part.name, symptom.name, shown)
+        assert fragment(symptom.says) in shown, (part.name, symptom.name, shown)
     if not part.value:
         notebook.run(stub, f"def {part.name}(*inputs):\n    return nowhere")
         assert "NameError" in notebook.run(check)

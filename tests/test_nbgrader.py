@@ -1,6 +1,7 @@
 """Stock nbgrader, by its own commands, on every puzzle: release, autograde, feedback, export."""
 
 import csv
+import html
 import os
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 
 from mechpuzzles import folders
 
-from .submissions import mutant_source, solutions_of, submit
+from .submissions import fragment, mutant_source, solutions_of, submit
 
 ROOT = Path(__file__).parents[1]
 SLUGS = folders.slugs(ROOT)
@@ -119,9 +120,9 @@ def test_feedback_has_the_sentence_and_no_hidden_test(graded):
     part = first_function(slug)
     pages = {path.parts[-3]: path.read_text() for path in course.glob(f"feedback/*/{slug}/{slug}.html")}
     assert set(pages) == set(scores(course))
-    sentence = part.symptoms[0].says.split("{")[0].split(":")[0]
-    assert sentence[:60] in " ".join(pages["one-wrong"].split())
-    assert sentence[:60] not in " ".join(pages["right"].split())
+    sentence = fragment(part.symptoms[0].says)
+    assert sentence in " ".join(html.unescape(pages["one-wrong"]).split())
+    assert sentence not in " ".join(html.unescape(pages["right"]).split())
     for page in pages.values():
         assert "HIDDEN" not in page
         assert "puzzle.grade" not in page.replace('<span class="n">', "").replace("</span>", "").replace(
