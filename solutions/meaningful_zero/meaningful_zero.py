@@ -248,9 +248,9 @@ carrier = ...  # the head's number
 if carrier is ...:
     ### BEGIN SOLUTION
     drops = []
-    for head in range(5):
+    for number in range(5):
         frozen = heads.clone()
-        frozen[:, head] = heads[:, head].mean(0)
+        frozen[:, number] = heads[:, number].mean(0)
         drops.append(
             (circuit(heads).log_softmax(1) - circuit(frozen).log_softmax(1))[torch.arange(len(truth)), truth].mean()
         )
