@@ -113,12 +113,13 @@ def test_the_tokenizer_goes_there_and_back(layout, checkpoints):
 
 @pytest.mark.parametrize("name", zoo.names())
 def test_bundled_models_load_by_name(name, capfd):
-    model = load_model(name.upper())
-    assert model.W_E.shape == (2048, 64)
+    model, card = load_model(name.upper()), zoo.card(name)
+    assert model.W_E.shape == (card["d_vocab"], card["d_model"])
     assert not model.training
-    assert describe(model) == f"{name}, {zoo.card(name)['description']}"
+    assert describe(model) == f"{name}, {card['description']}"
     assert model.cfg.model_name == name
-    assert model.to_str_tokens("import os")[:2] == [END_OF_TEXT, "import"]
+    if card["task"] == "python":
+        assert model.to_str_tokens("import os")[:2] == [END_OF_TEXT, "import"]
     assert capfd.readouterr() == ("", "")  # a notebook would show it
 
 
@@ -400,3 +401,42 @@ def test_a_damaged_checkpoint_is_an_error_despite_the_fallback(damaged, spoil, w
         load_model(damaged, fallback="mini-gpt2")
     assert str(damaged) in str(error.value)
     assert capfd.readouterr().err == ""
+
+
+# Models of integer tokens
+
+
+@pytest.fixture
+def native(tmp_path):
+    """A copy of mini-induction to damage."""
+    return shutil.copytree(zoo.directory("mini-induction"), tmp_path / "native")
+
+
+def test_a_native_model_cannot_fall_short_of_its_weights(native):
+    weights = load_file(native / "model.safetensors")
+    save_file({name: tensor for name, tensor in weights.items() if "attn.q" not in name}, native / "model.safetensors")
+    with pytest.raises(UnusableCheckpoint, match=r"other weights than its native.json says: layers.0.*q.*weight"):
+        load_model(native)
+
+
+def test_native_weights_beside_the_settings_are_an_error(native):
+    settings = json.loads((native / "native.json").read_text())
+    (native / "native.json").write_text(json.dumps(settings | {"n_layers": 1}))
+    with pytest.raises(UnusableCheckpoint, match=r"other weights than its native.json says: layers.1.*"):
+        load_model(native)
+    (native / "native.json").write_text(json.dumps(settings | {"d_vocab": 66}))
+    with pytest.raises(UnusableCheckpoint, match="cannot be loaded: RuntimeError: "):
+        load_model(native)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"d_model": 64}', '{"nonsense": 1}'])
+def test_unreadable_native_settings_are_an_error(native, content):
+    (native / "native.json").write_text(content)
+    with pytest.raises(UnusableCheckpoint, match="cannot be loaded"):
+        load_model(native)
+
+
+def test_native_weights_may_not_be_missing(native):
+    (native / "model.safetensors").unlink()
+    with pytest.raises(UnusableCheckpoint, match="cannot be loaded: FileNotFoundError"):
+        load_model(native)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from transformer_lens import TransformerBridge
 
 TOKENIZER_FILES = ({"tokenizer.json"}, {"vocab.json", "merges.txt"}, {"tokenizer.model"}, {"spiece.model"})
+NATIVE_FILE = "native.json"  # settings of a model of TransformerLens's own kind, which reads integers, not text
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
 
 

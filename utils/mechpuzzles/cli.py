@@ -98,7 +98,12 @@ def build(
     said = []
     for slug in chosen:
         said += builder.stale(root, slug) if check else builder.build(root, slug)
-    said += index.stale(root) if check else index.write(root)
+    try:
+        said += index.stale(root) if check else index.write(root)
+    except Exception as error:  # whatever a half-written folder beside the wanted ones raises
+        if not slugs:
+            raise
+        said.append(f"the index is left as it is: {error}")
     for line in said:
         console.print(line, markup=False)
     if check and said:

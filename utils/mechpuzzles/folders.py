@@ -26,7 +26,7 @@ def checkout(start: Path | None = None) -> Path:
 
 def slugs(root: Path) -> list[str]:
     """The puzzles of a checkout: prerequisites first, among equals those that most others build on, then by name."""
-    folders = sorted(f.parent.name for f in root.glob("solutions/*/puzzle.py"))
+    folders = _named(root)
     after = {slug: declared(root, slug).after for slug in folders}
     for slug, needed in after.items():
         for missing in set(needed) - set(folders):
@@ -44,13 +44,22 @@ def slugs(root: Path) -> list[str]:
     return order
 
 
+def _named(root: Path) -> list[str]:
+    return sorted(f.parent.name for f in root.glob("solutions/*/puzzle.py"))
+
+
 def chosen(root: Path, wanted: list[str] | None) -> list[str]:
-    """``wanted``, or all; raises `ValueError` for a slug that is not there."""
-    there = slugs(root)
-    for slug in wanted or ():
+    """``wanted``, or all in order; raises `ValueError` for a slug that is not there.
+
+    What is wanted does not depend on whether the other folders are whole: authors work side by side.
+    """
+    if not wanted:
+        return slugs(root)
+    there = _named(root)
+    for slug in wanted:
         if slug not in there:
             raise ValueError(f"no puzzle {slug!r}; there are {', '.join(there)}")
-    return list(wanted) if wanted else there
+    return list(wanted)
 
 
 def declared(root: Path, slug: str) -> Puzzle:

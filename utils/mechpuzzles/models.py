@@ -7,6 +7,7 @@ Importing this module loads neither torch nor TransformerLens; `load_model` does
 """
 
 import difflib
+import json
 import os
 import re
 import textwrap
@@ -16,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mechpuzzles import checkpoint, zoo
-from mechpuzzles.checkpoint import UnusableCheckpoint
+from mechpuzzles.checkpoint import NATIVE_FILE, UnusableCheckpoint
+from mechpuzzles.guards import guard
 from mechpuzzles.quiet import quietly
 
 if TYPE_CHECKING:
@@ -149,7 +151,7 @@ def boot_from_hub(name: str, device: str) -> "TransformerBridge":
 
     try:
         with quietly():
-            model = boot_tl_legacy(name, device=device).eval()
+            model = guard(boot_tl_legacy(name, device=device))
     except Exception as error:  # whatever a file of unknown make raises
         raise UnusableCheckpoint(f"{name} cannot be loaded: {first_line(error)}") from error
     model.origin = origin
@@ -210,6 +212,8 @@ def hub_files(name: str) -> list[str]:
 
 def boot_directory(directory: Path, origin: Origin, device: str) -> "TransformerBridge":
     """The checkpoint in `directory`; UnusableCheckpoint if the model or its tokenizer is not whole."""
+    if (directory / NATIVE_FILE).is_file():
+        return boot_native_directory(directory, origin, device)
     if missing := checkpoint.missing_files(directory):
         raise UnusableCheckpoint(f"{directory} is not a whole checkpoint: it lacks {'; '.join(missing)}")
     kind = checkpoint.architecture(directory)
@@ -225,7 +229,28 @@ def boot_directory(directory: Path, origin: Origin, device: str) -> "Transformer
     checkpoint.check_tokenizer(model, directory)
     model.origin = origin
     model.cfg.model_name = origin.name  # TransformerLens keeps the directory, which says less
-    return model.eval()
+    return guard(model)
+
+
+def boot_native_directory(directory: Path, origin: Origin, device: str) -> "TransformerBridge":
+    """The model of integer tokens in `directory`, which has no tokenizer; UnusableCheckpoint if it is not whole."""
+    from safetensors.torch import load_file
+    from transformer_lens import TransformerBridge, TransformerBridgeConfig
+
+    try:
+        settings = json.loads((directory / NATIVE_FILE).read_text(encoding="utf-8"))
+        with quietly():
+            model = TransformerBridge.boot_native(TransformerBridgeConfig(**settings, init_weights=False))
+        report = model.load_state_dict(load_file(directory / "model.safetensors"), strict=False)
+    except Exception as error:  # whatever a file of unknown make raises
+        raise UnusableCheckpoint(f"{directory} cannot be loaded: {first_line(error)}") from error
+    absent = [name for name in report.missing_keys if name != "head._original_component.bias"]  # it has none
+    if absent or report.unexpected_keys:
+        names = ", ".join([*absent, *report.unexpected_keys][:3])
+        raise UnusableCheckpoint(f"{directory} has other weights than its {NATIVE_FILE} says: {names}")
+    model.origin = origin
+    model.cfg.model_name = origin.name
+    return guard(model if device == "cpu" else model.to(device))
 
 
 def first_line(error: BaseException) -> str:

@@ -1,14 +1,24 @@
-"""Write a trained model as a Hugging Face GPT-2 directory, which every TransformerLens tool can load."""
+"""Write a trained model: as a Hugging Face GPT-2 directory, which every TransformerLens tool can load, or,
+if it knows no text, as TransformerLens's own kind of model."""
 
+import json
+import math
+import re
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from mechpuzzles.checkpoint import NATIVE_FILE
 from mechpuzzles.quiet import quietly
 from mechpuzzles.zoo.corpus import END_OF_TEXT
 from mechpuzzles.zoo.gpt import GPT
 from mechpuzzles.zoo.recipes import Recipe
+
+WEIGHTS_FILE = "model.safetensors"
+
+# As in the published gpt2_noLN (Heimersheim 2024): dividing by sqrt(variance + 1e12) is dividing by 1e6.
+EPS_WITHOUT_LAYERNORM = 1e12
 
 
 def gpt2_state_dict(model: GPT) -> dict[str, Tensor]:
@@ -35,7 +45,10 @@ def gpt2_state_dict(model: GPT) -> dict[str, Tensor]:
 
 
 def write_checkpoint(model: GPT, recipe: Recipe, tokenizer, directory: Path) -> None:
-    """Write config.json, float16 model.safetensors and the tokenizer's two files into `directory`."""
+    """Write config.json, model.safetensors and the tokenizer's two files into `directory`.
+
+    The weights are float16; without LayerNorm they are float32, for float16 ends at 65,504.
+    """
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
     config = GPT2Config(
@@ -51,14 +64,41 @@ def write_checkpoint(model: GPT, recipe: Recipe, tokenizer, directory: Path) -> 
         resid_pdrop=0.0,  # none of the recipes drops out
         embd_pdrop=0.0,
         attn_pdrop=0.0,
+        layer_norm_epsilon=1e-5 if recipe.layernorm else EPS_WITHOUT_LAYERNORM,
     )
     hf_model = GPT2LMHeadModel(config)
-    hf_model.load_state_dict(gpt2_state_dict(model), strict=True)
+    state = gpt2_state_dict(model)
+    if not recipe.layernorm:
+        norms = [name for name in state if re.search(r"ln_\w\.weight$", name)]
+        state |= {name: state[name] * math.sqrt(EPS_WITHOUT_LAYERNORM) for name in norms}
+    hf_model.load_state_dict(state, strict=True)
     special = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT)
     hf_tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, model_max_length=recipe.n_ctx, add_bos_token=True, **special
     )
     with quietly():
-        hf_model.half().save_pretrained(directory)
+        (hf_model.half() if recipe.layernorm else hf_model).save_pretrained(directory)
         hf_tokenizer.save_pretrained(directory)
-    (directory / "model.safetensors").chmod(0o644)  # safetensors writes it for its owner alone
+    (directory / WEIGHTS_FILE).chmod(0o644)  # safetensors writes it for its owner alone
+
+
+def write_native(model: GPT, recipe: Recipe, directory: Path) -> None:
+    """Write native.json, the settings of a TransformerBridgeConfig, and float32 model.safetensors."""
+    from safetensors.torch import save_file
+
+    settings = {
+        "d_model": recipe.d_model,
+        "d_head": recipe.d_head,
+        "n_heads": recipe.n_heads,
+        "n_layers": recipe.n_layers,
+        "n_ctx": recipe.n_ctx,
+        "d_vocab": recipe.d_vocab,
+        "d_mlp": recipe.d_mlp or 4 * recipe.d_model,
+        "attn_only": recipe.d_mlp is None,
+        "act_fn": "gelu_new",
+        "normalization_type": "LN",
+    }
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / NATIVE_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8", newline="\n")
+    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, directory / WEIGHTS_FILE)
+    (directory / WEIGHTS_FILE).chmod(0o644)  # safetensors writes it for its owner alone

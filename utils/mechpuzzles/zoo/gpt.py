@@ -31,26 +31,50 @@ class Attention(nn.Module):
 class MLP(nn.Module):
     """Two linear maps with GPT-2's tanh-approximated GELU between them."""
 
-    def __init__(self, recipe: Recipe):
+    def __init__(self, d_model: int, d_mlp: int):
         super().__init__()
-        self.fc_in = nn.Linear(recipe.d_model, recipe.d_mlp)
-        self.fc_out = nn.Linear(recipe.d_mlp, recipe.d_model)
+        self.fc_in = nn.Linear(d_model, d_mlp)
+        self.fc_out = nn.Linear(d_mlp, d_model)
 
     def forward(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
         return self.fc_out(F.gelu(self.fc_in(x), approximate="tanh"))
 
 
+class Centring(nn.Module):
+    """What is left of a LayerNorm that divides by a constant: w (x - mean of x) + b, a linear map.
+
+    Inside the blocks w is 1 and b is 0, as in Heimersheim's gpt2_noLN.
+    """
+
+    def __init__(self, d_model: int, trained: bool):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(d_model), requires_grad=trained)
+        self.bias = nn.Parameter(torch.zeros(d_model), requires_grad=trained)
+
+    def forward(self, x: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
+        return (x - x.mean(-1, keepdim=True)) * self.weight + self.bias
+
+
+def norm(recipe: Recipe, trained: bool = True) -> nn.Module:
+    """A LayerNorm, or what the recipe has in its place."""
+    return nn.LayerNorm(recipe.d_model) if recipe.layernorm else Centring(recipe.d_model, trained)
+
+
 class Block(nn.Module):
-    """Attention, then MLP, each reading a layer-normed residual stream and adding to it."""
+    """Attention, then MLP if the recipe has one, each reading a normed residual stream and adding to it."""
 
     def __init__(self, recipe: Recipe):
         super().__init__()
-        self.ln1, self.ln2 = nn.LayerNorm(recipe.d_model), nn.LayerNorm(recipe.d_model)
-        self.attn, self.mlp = Attention(recipe), MLP(recipe)
+        self.ln1 = norm(recipe, trained=False)
+        if recipe.d_mlp:
+            self.ln2 = norm(recipe, trained=False)
+        self.attn = Attention(recipe)
+        if recipe.d_mlp:
+            self.mlp = MLP(recipe.d_model, recipe.d_mlp)
 
     def forward(self, resid: Float[Tensor, "batch pos d_model"]) -> Float[Tensor, "batch pos d_model"]:
         resid = resid + self.attn(self.ln1(resid))
-        return resid + self.mlp(self.ln2(resid))
+        return resid + self.mlp(self.ln2(resid)) if hasattr(self, "mlp") else resid
 
 
 class GPT(nn.Module):
@@ -61,7 +85,7 @@ class GPT(nn.Module):
         self.tok_embed = nn.Embedding(recipe.d_vocab, recipe.d_model)
         self.pos = nn.Embedding(recipe.n_ctx, recipe.d_model)
         self.layers = nn.ModuleList(Block(recipe) for _ in range(recipe.n_layers))
-        self.ln_out = nn.LayerNorm(recipe.d_model)
+        self.ln_out = norm(recipe)
         self.head = nn.Linear(recipe.d_model, recipe.d_vocab, bias=False)
         if recipe.tied:
             self.head.weight = self.tok_embed.weight

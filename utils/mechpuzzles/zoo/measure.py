@@ -1,8 +1,9 @@
-"""What the files of a bundled model say: checksums, embedding statistics, held-out loss, the gauge check."""
+"""What the files of a bundled model say: checksums, statistics, losses, the gauge check."""
 
 import hashlib
 import json
 import math
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
@@ -11,6 +12,9 @@ from torch import Tensor
 
 from mechpuzzles.geometry import centre, cosine_moments, offset_ratio
 from mechpuzzles.quiet import quietly
+from mechpuzzles.zoo import tasks
+from mechpuzzles.zoo.gpt import GPT
+from mechpuzzles.zoo.recipes import BEGIN, Recipe
 
 CARD_FILE = "recipe.json"
 
@@ -19,6 +23,40 @@ def checksums(directory: Path) -> dict[str, str]:
     """sha256 of every file in `directory` but the card."""
     files = sorted(path for path in directory.iterdir() if path.is_file() and path.name != CARD_FILE)
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def metrics_of_files(recipe: Recipe, directory: Path) -> dict[str, float]:
+    """What anybody can measure again from the files alone, with no text at hand."""
+    return embedding_metrics(directory) if recipe.task == "python" else task_metrics(recipe, directory)
+
+
+def task_metrics(recipe: Recipe, directory: Path, n: int = 512) -> dict[str, float]:
+    """How well a model does its task, on `n` sequences that are drawn apart from those of its training.
+
+    "names": the share of right answers, the loss in nats, and the mean logit of the answer minus the mean
+    logit of the giver. "repeats": random tokens without a duplicate, shown twice; the loss on the first and
+    the second showing, and the share of right predictions on the second.
+    """
+    model = load_native(recipe, directory).double()
+    generator = torch.Generator().manual_seed(10_000 + recipe.seed)
+    with torch.no_grad():
+        if recipe.task == "names":
+            tokens = tasks.names(replace(recipe, batch=n), generator)
+            logits, answer, giver = model(tokens[:, :-1])[:, -1], tokens[:, -1:], tokens[:, tasks.GIVER_POS, None]
+            return {
+                "accuracy": (logits.argmax(-1, keepdim=True) == answer).double().mean().item(),
+                "loss": -logits.log_softmax(-1).gather(-1, answer).mean().item(),
+                "mean_logit_difference": (logits.gather(-1, answer) - logits.gather(-1, giver)).mean().item(),
+            }
+        tokens = tasks.shown_twice(n, (recipe.n_ctx - 1) // 2, recipe.d_vocab, generator)
+        logits, targets = model(tokens[:, :-1]), tokens[:, 1:]
+    loss = -logits.log_softmax(-1).gather(-1, targets[..., None]).squeeze(-1)
+    half = tokens.shape[1] // 2  # the second showing's first token cannot be known
+    return {
+        "loss_on_first_showing": loss[:, :half].mean().item(),
+        "loss_on_second_showing": loss[:, half + 1 :].mean().item(),
+        "accuracy_on_second_showing": (logits.argmax(-1) == targets)[:, half + 1 :].double().mean().item(),
+    }
 
 
 def embedding_metrics(directory: Path) -> dict[str, float]:
@@ -39,7 +77,7 @@ def windows(stream: list[int], n_ctx: int) -> Int[Tensor, "window window_pos"]:
     n_windows = (len(stream) - 1) // n_ctx
     if n_windows < 1:
         raise ValueError(f"{len(stream)} tokens do not fill a context of {n_ctx}")
-    return torch.tensor(stream[: n_windows * n_ctx + 1]).unfold(0, n_ctx + 1, n_ctx)
+    return torch.tensor(stream[: n_windows * n_ctx + 1]).unfold(0, n_ctx + 1, n_ctx).clone()
 
 
 @torch.no_grad()
@@ -53,7 +91,7 @@ def token_log_probs(model, tokens: Int[Tensor, "window window_pos"], batch: int 
 
 
 @torch.no_grad()
-def held_out_metrics(directory: Path, stream: list[int], gauge_windows: int = 64) -> dict[str, float]:
+def held_out_metrics(recipe: Recipe, directory: Path, stream: list[int], gauge_windows: int = 64) -> dict[str, float]:
     """Held-out loss, and what becomes of it when the mean row mu of W_E is moved or deleted.
 
     Moved: W_E - mu and W_pos + mu. Deleted: W_E - mu alone. A tied W_U follows W_E in both; that adds to the
@@ -63,7 +101,9 @@ def held_out_metrics(directory: Path, stream: list[int], gauge_windows: int = 64
     when mu is moved is taken over the first `gauge_windows` windows and the whole vocabulary.
     """
     model = load_shipped(directory)
-    tokens = windows(stream, model.config.n_positions)
+    tokens = windows(stream, recipe.n_ctx)
+    if recipe.begin:
+        tokens[:, 0] = BEGIN
     few = tokens[:gauge_windows, :-1]
     loss, log_probs = -token_log_probs(model, tokens).mean().item(), model(few).logits.log_softmax(-1)
     W_E, W_pos = model.transformer.wte.weight, model.transformer.wpe.weight
@@ -79,6 +119,15 @@ def held_out_metrics(directory: Path, stream: list[int], gauge_windows: int = 64
     }
 
 
+def load_native(recipe: Recipe, directory: Path) -> GPT:
+    """The model of a task, in eval mode."""
+    from safetensors.torch import load_file
+
+    model = GPT(recipe)
+    model.load_state_dict(load_file(directory / "model.safetensors"))
+    return model.eval()
+
+
 def load_shipped(directory: Path):
     """The checkpoint as a transformers model in float32 and eval mode."""
     from transformers import GPT2LMHeadModel
@@ -92,6 +141,7 @@ def problems(directory: Path) -> list[str]:
     try:
         card = json.loads((directory / CARD_FILE).read_text(encoding="utf-8"))
         expected, metrics = card["sha256"], card["metrics"]
+        recipe = Recipe(**{field.name: card[field.name] for field in fields(Recipe)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         return [f"{directory / CARD_FILE} is not a readable card ({type(error).__name__}: {error})."]
     found = checksums(directory)
@@ -100,14 +150,14 @@ def problems(directory: Path) -> list[str]:
     changed = [file for file in expected if found.get(file, expected[file]) != expected[file]]
     sentences += [f"{directory / file} is damaged or was changed: its sha256 is not the card's." for file in changed]
     if "model.safetensors" in found:
-        sentences += wrong_metrics(directory, metrics)
+        sentences += wrong_metrics(recipe, directory, metrics)
     return sentences
 
 
-def wrong_metrics(directory: Path, metrics: dict[str, float]) -> list[str]:
-    """One sentence for each embedding statistic that differs from the card's, which keeps six digits."""
+def wrong_metrics(recipe: Recipe, directory: Path, metrics: dict[str, float]) -> list[str]:
+    """One sentence for each metric of the files that differs from the card's, which keeps six digits."""
     try:
-        measured = embedding_metrics(directory)
+        measured = metrics_of_files(recipe, directory)
     except Exception as error:  # safetensors raises its own type on a damaged file, and torch several
         return [f"{directory / 'model.safetensors'} cannot be read ({type(error).__name__}: {error})."]
     return [

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+BEGIN = 0  # the token that begins a text or a sequence, in every bundled model
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -17,12 +19,16 @@ class Recipe:
     name: str
     description: str  # honest words, shown wherever the model stands in for another; no spoiler
     construction: str = ""  # what was done to it
+    task: str = "python"  # where its sequences come from, see `mechpuzzles.zoo.tasks`
+    begin: bool = False  # every sequence of Python source begins with the begin token
+    last_only: bool = False  # only the last position's prediction is trained
+    layernorm: bool = True  # else every LayerNorm only centres, and scales by a constant
     tied: bool = True  # W_U is W_E transposed
     offset: float = 0.0  # norm of the vector added to every row of W_E at initialisation, in mean row norms
     n_layers: int = 2
     d_model: int = 64
     n_heads: int = 2
-    d_mlp: int = 256
+    d_mlp: int | None = 256  # None: attention only
     n_ctx: int = 64
     d_vocab: int = 2048
     steps: int = 1500
@@ -59,6 +65,52 @@ RECIPES = {
             offset=8.0,
         ),
         Recipe("mini-deep", f"{_DEEP}.", construction="W_U is W_E transposed, as in GPT-2.", n_layers=8),
+        Recipe(
+            "mini-python",
+            f"{_TRAINED.replace('two', 'three')}; the text model with the longest training.",
+            construction="W_U is W_E transposed, as in GPT-2.",
+            n_layers=3,
+            d_model=128,
+            n_heads=4,
+            d_mlp=512,
+            n_ctx=128,
+            steps=2600,
+        ),
+        Recipe(
+            "mini-noln",
+            f"{_TRAINED}, without LayerNorm.",
+            construction="Every LayerNorm only centres: it divides by a constant. The files have gpt2_noLN's layout.",
+            layernorm=False,
+        ),
+        Recipe(
+            "mini-induction",
+            "two attention layers, 64 tokens that are no words, trained on random sequences that repeat.",
+            construction="Attention only.",
+            task="repeats",
+            tied=False,
+            d_mlp=None,
+            n_heads=4,
+            n_ctx=48,
+            d_vocab=65,
+            steps=6000,
+            batch=64,
+            learning_rate=3e-3,
+            weight_decay=0.3,
+        ),
+        Recipe(
+            "toy-ioi",
+            "two attention layers, 61 words, trained to say who is given something.",
+            construction="Attention only.",
+            task="names",
+            last_only=True,
+            tied=False,
+            d_mlp=None,
+            n_heads=4,
+            n_ctx=16,
+            d_vocab=61,
+            steps=700,
+            batch=256,
+        ),
     )
 }
 

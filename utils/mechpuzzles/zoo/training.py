@@ -3,22 +3,23 @@
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
-from jaxtyping import Int
-from torch import Tensor
 from torch.nn import functional as F
 
 from mechpuzzles.zoo import corpus as texts
 from mechpuzzles.zoo import measure
-from mechpuzzles.zoo.export import write_checkpoint
+from mechpuzzles.zoo.export import write_checkpoint, write_native
 from mechpuzzles.zoo.gpt import GPT
 from mechpuzzles.zoo.history import Recorder
 from mechpuzzles.zoo.recipes import RECIPES, WITH_HISTORY, Recipe
+from mechpuzzles.zoo.tasks import TASKS, Windows, python
 
 
 def train(name: str, out_dir: str | Path, steps: int | None = None, corpus: texts.Corpus | None = None) -> dict:
@@ -26,29 +27,31 @@ def train(name: str, out_dir: str | Path, steps: int | None = None, corpus: text
 
     `steps` and `corpus` shorten the recipe for a trial. The same machine, Python and torch give the same
     weights, as all draws are seeded and one thread sums in one order; another processor, or another patch
-    version of Python (whose standard library is the text), gives slightly other weights. The full recipe
-    takes about 45 seconds of CPU time.
+    version of Python (whose standard library is the text), gives slightly other weights. The card says
+    how many seconds of CPU time the full recipe took.
 
     Raises KeyError for a name that is not bundled.
     """
     recipe = RECIPES[name] if steps is None else replace(RECIPES[name], steps=steps)
-    corpus = corpus or texts.standard_library()
     out_dir = Path(out_dir)
     recorder = Recorder(recipe) if name in WITH_HISTORY else None
     with one_thread():
-        tokenizer = texts.train_tokenizer(corpus.train, recipe.d_vocab)
+        text = Text.of(recipe, corpus or texts.standard_library()) if recipe.task == "python" else None
         started = time.process_time()
-        model, losses = fit(recipe, torch.tensor(texts.token_stream(tokenizer, corpus.train)), recorder)
+        model, losses = fit(recipe, text.draw if text else partial(TASKS[recipe.task], recipe), recorder)
         cpu_seconds = time.process_time() - started
-        write_checkpoint(model, recipe, tokenizer, out_dir)
+        if text:
+            write_checkpoint(model, recipe, text.tokenizer, out_dir)
+        else:
+            write_native(model, recipe, out_dir)
         if recorder:
             recorder.write(out_dir)
-        metrics = measure.embedding_metrics(out_dir)
-        metrics |= measure.held_out_metrics(out_dir, texts.token_stream(tokenizer, corpus.held_out))
+        metrics = measure.metrics_of_files(recipe, out_dir)
+        if text:
+            metrics |= measure.held_out_metrics(recipe, out_dir, text.held_out)
     card = asdict(recipe) | {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "text": corpus.source,
-        "text_sha256": corpus.sha256,
+        **(text.card if text else {}),
         "torch": torch.__version__,
         "cpu_seconds": round(cpu_seconds, 1),
         "first_loss": round(losses[0], 3),
@@ -60,8 +63,28 @@ def train(name: str, out_dir: str | Path, steps: int | None = None, corpus: text
     return card
 
 
-def fit(recipe: Recipe, stream: Int[Tensor, " n_tokens"], recorder: Recorder | None = None) -> tuple[GPT, list[float]]:
-    """A model trained by `recipe` on random windows of `stream`, and its loss per step in nats per token.
+@dataclass(frozen=True)
+class Text:
+    """A corpus as a recipe reads it."""
+
+    tokenizer: Any
+    draw: Callable[[torch.Generator], Windows]
+    held_out: list[int]
+    card: dict[str, str]
+
+    @classmethod
+    def of(cls, recipe: Recipe, corpus: texts.Corpus) -> "Text":
+        """Train the tokenizer and encode both parts of the corpus."""
+        tokenizer = texts.train_tokenizer(corpus.train, recipe.d_vocab)
+        stream, held_out = (texts.token_stream(tokenizer, part) for part in (corpus.train, corpus.held_out))
+        card = {"text": corpus.source, "text_sha256": corpus.sha256}
+        return cls(tokenizer, partial(python, recipe, torch.tensor(stream)), held_out, card)
+
+
+def fit(
+    recipe: Recipe, draw: Callable[[torch.Generator], Windows], recorder: Recorder | None = None
+) -> tuple[GPT, list[float]]:
+    """A model trained by `recipe` on the windows that `draw` gives, and its loss per step in nats per token.
 
     A `recorder` looks on.
     """
@@ -72,10 +95,13 @@ def fit(recipe: Recipe, stream: Int[Tensor, " n_tokens"], recorder: Recorder | N
     for step in range(recipe.steps):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * schedule(step, recipe)
-        tokens = sample_windows(stream, recipe, generator)
+        tokens = draw(generator)
         if recorder:
             recorder.see(step, model.tok_embed.weight, tokens)
-        loss = F.cross_entropy(model(tokens[:, :-1]).flatten(0, 1), tokens[:, 1:].flatten())
+        logits, targets = model(tokens[:, :-1]), tokens[:, 1:]
+        if recipe.last_only:
+            logits, targets = logits[:, -1:], targets[:, -1:]
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -86,8 +112,9 @@ def fit(recipe: Recipe, stream: Int[Tensor, " n_tokens"], recorder: Recorder | N
 
 def adamw(model: GPT, recipe: Recipe) -> torch.optim.AdamW:
     """AdamW that decays matrices and leaves biases and layer norms alone."""
-    matrices = [parameter for parameter in model.parameters() if parameter.ndim == 2]
-    vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    matrices = [parameter for parameter in trained if parameter.ndim == 2]
+    vectors = [parameter for parameter in trained if parameter.ndim < 2]
     groups = [
         {"params": matrices, "weight_decay": recipe.weight_decay},
         {"params": vectors, "weight_decay": 0.0},
@@ -99,14 +126,6 @@ def schedule(step: int, recipe: Recipe) -> float:
     """The learning rate as a fraction of the recipe's: linear warm-up times a cosine that falls to 1/20."""
     cosine = 0.5 * (1 + math.cos(math.pi * step / recipe.steps))
     return min(1.0, (step + 1) / recipe.warmup) * (0.05 + 0.95 * cosine)
-
-
-def sample_windows(
-    stream: Int[Tensor, " n_tokens"], recipe: Recipe, generator: torch.Generator
-) -> Int[Tensor, "batch window_pos"]:
-    """A batch of windows that start anywhere: n_ctx inputs and their targets."""
-    starts = torch.randint(len(stream) - recipe.n_ctx, (recipe.batch, 1), generator=generator)
-    return stream[starts + torch.arange(recipe.n_ctx + 1)]
 
 
 @contextmanager
