@@ -1,14 +1,8 @@
 """Every puzzle, worked in JupyterLab in a real browser: wrong answers, hints, right answers, pictures, the answer."""
 
 import json
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from pathlib import Path
 
 import nbformat
@@ -20,6 +14,7 @@ from playwright.sync_api import sync_playwright
 from mechpuzzles import folders
 
 from .conftest import missing
+from .jupyter import serving
 from .submissions import fragment, mutant_source, solutions_of, value_source
 
 ROOT = Path(__file__).parents[1]
@@ -50,31 +45,10 @@ def lab(tmp_path_factory):
     tracker = home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
     tracker.parent.mkdir(parents=True)
     tracker.write_text(json.dumps({"windowingMode": "none"}))  # every cell is in the page
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     places = {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "MECHPUZZLES_HOME": str(home / "log")}
     places |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "JUPYTER_CONFIG_DIR": str(home / "config")}
-    options = [f"--port={port}", "--no-browser", "--allow-root", "--IdentityProvider.token=", "--ServerApp.password="]
-    with (home / "lab.log").open("w") as log:
-        command = [sys.executable, "-m", "jupyterlab", *options]
-        server = subprocess.Popen(command, cwd=home / "puzzles", env={**os.environ, **places}, stdout=log, stderr=log)
-    try:
-        yield wait_for(f"http://127.0.0.1:{port}/lab", server, home / "lab.log"), home / "log"
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def wait_for(address: str, server: subprocess.Popen, log: Path) -> str:
-    for _ in range(240):
-        try:
-            urllib.request.urlopen(address.replace("/lab", "/api"), timeout=5).close()
-            return address
-        except OSError:
-            assert server.poll() is None, log.read_text()[-3000:]
-            time.sleep(0.25)
-    raise AssertionError(log.read_text()[-3000:])
+    with serving(home / "lab.log", home / "puzzles", "jupyterlab", **places) as address:
+        yield f"{address}/lab", home / "log"
 
 
 class Notebook:

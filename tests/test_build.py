@@ -160,6 +160,23 @@ def test_the_gate_catches_what_running_shows(built):
         assert words in problems
 
 
+@pytest.mark.slow
+def test_the_gate_catches_outputs_of_another_text(built):
+    path = built / "solutions" / "row_sums" / "row_sums.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    figure = next(c for c in notebook.cells if any("plotly" in str(o.get("data")) for o in c.get("outputs", [])))
+    shown = figure.outputs[0].data["application/vnd.plotly.v1+json"]
+    height = shown["layout"]["height"]
+    shown["layout"]["height"] += 1
+    last = next(cell for cell in notebook.cells if cell.id == "open-play")
+    last.outputs[0].data["text/plain"] += " of old"
+    nbformat.write(notebook, path)
+    assert verify(built, "row_sums").problems == [
+        f"cell {figure.id} shows {height} where the built notebook holds {height + 1}",
+        "cell open-play no longer shows the words that the built notebook holds",
+    ]
+
+
 def test_the_gate_catches_a_leak(built):
     release = built / "puzzles" / "row_sums"
     notebook = nbformat.read(release / "row_sums.ipynb", as_version=4)

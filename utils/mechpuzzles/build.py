@@ -33,7 +33,10 @@ from mechpuzzles import folders
 from mechpuzzles.puzzle import Puzzle
 
 _MARKS = ("stub", "check", "free_text", "reveal", "open")
-_KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+_METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 
 
 def assemble(root: Path, slug: str) -> NotebookNode:
@@ -47,9 +50,7 @@ def assemble(root: Path, slug: str) -> NotebookNode:
     text = (root / "solutions" / slug / f"{slug}.py").read_text(encoding="utf-8")
     cells = [_cell(cell, number, puzzle) for number, cell in enumerate(jupytext.reads(text, "py:percent").cells)]
     _every_part_has_its_cells(puzzle, cells)
-    notebook = nbformat.v4.new_notebook(
-        cells=cells, metadata={"kernelspec": _KERNEL, "language_info": {"name": "python"}}
-    )
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=_METADATA)
     nbformat.validate(notebook)
     return notebook
 
@@ -126,7 +127,7 @@ def execute(notebook: NotebookNode, folder: Path, *, allow_errors: bool = False)
         start = time.perf_counter()
         client.execute(env={**os.environ, **settings}, cleanup_kc=True)
         seconds = time.perf_counter() - start
-    notebook.metadata = {"kernelspec": _KERNEL, "language_info": {"name": "python"}}
+    notebook.metadata = nbformat.from_dict(_METADATA)  # without the versions of this machine
     return seconds
 
 

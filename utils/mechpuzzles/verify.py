@@ -6,6 +6,7 @@ Generic over the folders: a new puzzle adds no test code. `mechpuzzles verify` p
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,8 @@ LEAST_POWER = 10.0  # tolerances between right and wrong, on every draw of the i
 GRADER_DRAWS = 25
 WORDS, CELL_LINES, FIGURE_BYTES = 900, 12, 200_000
 SECONDS = 60.0
+OUTPUT_ROUNDING = 2e-3
+NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
 
 
 @dataclass
@@ -136,10 +139,11 @@ def impostors(right: Callable[..., Any]) -> Iterator[tuple[str, Callable[..., An
         return lambda *inputs: _each(right(*inputs), change)
 
     def overwrites(*inputs: Any) -> Any:
-        answer = right(*inputs)
-        for value in inputs:
-            if isinstance(value, torch.Tensor):
-                value.add_(1)
+        answer, tensors = right(*inputs), [value for value in inputs if isinstance(value, torch.Tensor)]
+        if not tensors:
+            raise TypeError("a part without tensors has no input that could be overwritten")
+        for value in tensors:
+            value.add_(1)
         return answer
 
     yield "returns nothing", lambda *inputs: None
@@ -223,11 +227,26 @@ def _notebooks(root: Path, puzzle: Puzzle, report: Report, say: Callable[[str], 
         say(f"the solution earns {report.solution_points:g} of {full} automatic points")
     if report.release_points:
         say(f"the untouched release earns {report.release_points:g} points")
-    for name, notebook in (
-        ("solution", nbformat.read(folder / f"{puzzle.slug}.ipynb", as_version=4)),
-        ("run", solution),
-    ):
+    kept = nbformat.read(folder / f"{puzzle.slug}.ipynb", as_version=4)
+    _outputs(kept, solution, say)
+    for name, notebook in (("solution", kept), ("run", solution)):
         _pictures(name, notebook, say)
+
+
+def _outputs(kept: NotebookNode, run: NotebookNode, say: Callable[[str], None]) -> None:
+    """The outputs that people look at are those of this text and these models.
+
+    Words to the letter, numbers to the last digits that another processor may round differently.
+    """
+    for old, new in zip(kept.cells, run.cells, strict=False):
+        was, now = (json.dumps(cell.get("outputs", []), sort_keys=True) for cell in (old, new))
+        if NUMBER.sub("#", was) != NUMBER.sub("#", now):
+            say(f"cell {new.id} no longer shows the words that the built notebook holds")
+            continue
+        for before, after in zip(NUMBER.findall(was), NUMBER.findall(now), strict=True):
+            if not math.isclose(float(before), float(after), rel_tol=OUTPUT_ROUNDING, abs_tol=OUTPUT_ROUNDING):
+                say(f"cell {new.id} shows {after} where the built notebook holds {before}")
+                break
 
 
 def _points(notebook: NotebookNode) -> float:
