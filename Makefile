@@ -26,7 +26,7 @@ lint: $(VENV)/installed ## style and types
 clean: ## remove the virtual environment
 	rm -rf $(VENV)
 
-$(VENV)/installed: pyproject.toml constraints.txt jupyter/mechpuzzles.json
+$(VENV)/installed: pyproject.toml constraints.txt $(shell find jupyter -type f)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade --constraint constraints.txt pip setuptools

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mechpuzzles import folders
+from mechpuzzles.grading import warm
 
 from .submissions import fragment, mutant_source, solutions_of, submit
 
@@ -133,3 +134,17 @@ def test_feedback_has_the_sentence_and_no_hidden_test(graded):
 def test_nbgrader_has_nothing_to_complain_of(graded):
     _, _, said = graded
     assert not [line for line in said.splitlines() if "ERROR" in line or "Traceback" in line]
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")
+def test_warm_kernels_give_the_same_marks(graded):
+    """By configuration alone; with them nbgrader's command takes the time of its own imports."""
+    course, slug, _ = graded
+    if slug != SLUGS[0]:
+        pytest.skip("the same for every puzzle")
+    marks = scores(course)
+    (course / "gradebook.db").unlink()
+    nbgrader(course, "generate_assignment", slug, "--force")
+    nbgrader(course, "autograde", slug, "--force", f"--Execute.kernel_name={warm.KERNEL}")
+    nbgrader(course, "export")
+    assert scores(course) == marks

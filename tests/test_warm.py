@@ -1,0 +1,250 @@
+"""Warm kernels behave as kernels do, share nothing, and leave nothing behind."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import nbformat
+import pytest
+from jupyter_client.manager import KernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+from mechpuzzles.grading import warm
+
+pytestmark = [
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork"),
+    pytest.mark.filterwarnings("default::ResourceWarning", "default::DeprecationWarning", "default::UserWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A fork server of these tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("warm")
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr(warm.tempfile, "tempdir", None)
+        path = warm.ensure_server()
+        yield path
+        stop(path)
+
+
+def server_pid(path) -> int:
+    """Who listens on a Unix socket, as the kernel knows."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(str(path))
+        peer = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+    return int.from_bytes(peer[:4], sys.byteorder)
+
+
+def stop(path) -> None:
+    with contextlib.suppress(OSError):
+        os.kill(server_pid(path), signal.SIGKILL)
+
+
+def run(*sources: str, kernel: str = warm.KERNEL, cwd: str = "/tmp", **settings) -> list[str]:
+    """What the cells of a notebook show."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    client = NotebookClient(notebook, kernel_name=kernel, resources={"metadata": {"path": cwd}}, **settings)
+    client.execute()
+    return ["".join(o.get("text") or str(o.get("data", o.get("evalue"))) for o in c.outputs) for c in notebook.cells]
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs (one that has ended and was not asked for yet does not)."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def soon(condition) -> bool:
+    for _ in range(200):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False
+
+
+ABOUT_ITSELF = """
+import os, sys, threading, torch
+print(os.getcwd(), sys.argv[1:2], "" in sys.path, sys.path.count(os.getcwd()), __name__, torch.get_num_threads())
+print(threading.current_thread() is threading.main_thread(), os.environ.get("JPY_PARENT_PID"))
+print(os.getpgid(0) == os.getpid(), [fd for fd in range(100) if os.path.exists(f"/proc/self/fd/{fd}")
+    and os.readlink(f"/proc/self/fd/{fd}").startswith("socket:") and ours in str(socket.socket(fileno=os.dup(fd)))])
+"""
+
+
+def test_a_warm_kernel_is_as_a_cold_one(server, tmp_path):
+    """Where it runs, what it finds, and how it computes."""
+    setup = f"import socket; ours = {str(server)!r}"
+    compute = "from mechpuzzles import load_model; print(load_model('mini-gpt2')(torch.tensor([[3, 1]])).sum().item())"
+    _, about, value = run(setup, ABOUT_ITSELF, compute, cwd=str(tmp_path))
+    _, about_cold, value_cold = run(setup, ABOUT_ITSELF, compute, cwd=str(tmp_path), kernel="python3")
+    assert value == value_cold
+    place, parent, sockets = about.splitlines()
+    assert place == about_cold.splitlines()[0]
+    assert parent == "True None"
+    assert sockets == "True []"
+
+
+def test_it_starts_in_a_fraction_of_the_time(server):
+    started = time.perf_counter()
+    run("from mechpuzzles import load_model, load_puzzle, plots")
+    warm_seconds = time.perf_counter() - started
+    started = time.perf_counter()
+    run("from mechpuzzles import load_model, load_puzzle, plots; import torch, transformer_lens", kernel="python3")
+    assert time.perf_counter() - started > 3 * warm_seconds
+
+
+def test_kernels_share_nothing(server):
+    imports = "import os, sys, torch, math\n"
+    change = "math.pi = 3; os.environ['MINE'] = '1'; torch.zeros = None; sys.path.insert(0, 'x')"
+    run(imports + change, "import builtins; builtins.print = None")
+    [seen] = run(imports + "print(math.pi > 3.1, os.environ.get('MINE'), torch.zeros(1), sys.path[0])")
+    assert seen.startswith("True None tensor([0.])")
+    assert not seen.endswith("x\n")
+
+
+def test_two_kernels_draw_different_numbers(server):
+    draw = "import random, numpy, torch; print(random.random(), numpy.random.rand(), torch.rand(1).item())"
+    first, second = (run(draw)[0].split() for _ in range(2))
+    assert not set(first) & set(second)
+
+
+def test_a_second_thread_in_a_child_computes(server):
+    """A fork that copied a held lock would hang here."""
+    source = """
+import threading, torch
+torch.set_num_threads(2)
+threads = [threading.Thread(target=lambda: torch.randn(300, 300) @ torch.randn(300, 300)) for _ in range(3)]
+[thread.start() for thread in threads]; [thread.join() for thread in threads]
+print((torch.ones(512, 512) @ torch.ones(512, 512)).sum().item())
+"""
+    assert run(source, timeout=60) == ["134217728.0\n"]
+
+
+def test_endless_loops_are_interrupted(server):
+    with pytest.raises(CellTimeoutError):
+        run("while True: pass", timeout=2)
+    shown = run("while True: pass", "print('on')", timeout=2, interrupt_on_timeout=True, allow_errors=True)
+    assert shown[1] == "on\n"
+
+
+def test_a_killed_kernel_is_one_dead_kernel(server):
+    with pytest.raises(DeadKernelError):
+        run("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    assert run("print('next')") == ["next\n"]
+
+
+def test_hanging_up_ends_a_kernel_and_its_children(server, tmp_path):
+    manager = KernelManager(kernel_name=warm.KERNEL)
+    manager.start_kernel(cwd=str(tmp_path))
+    client = manager.client()
+    client.start_channels()
+    client.wait_for_ready(timeout=60)
+    source = "import os, subprocess; child = subprocess.Popen(['sleep', '600'])\n"
+    source += "open('pids', 'w').write(f'{os.getpid()} {child.pid}')"
+    client.execute_interactive(source, timeout=30)
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
+    assert all(map(alive, pids))
+    client.stop_channels()
+    manager.provisioner.process.connection.shutdown(socket.SHUT_RDWR)
+    assert soon(lambda: not any(map(alive, pids)))
+    assert manager.provisioner.process.poll() is not None
+    manager.cleanup_resources()
+
+
+def test_the_end_of_a_kernel_says_what_it_cost(server, tmp_path):
+    request = {"argv": ["--version"], "env": dict(os.environ), "cwd": str(tmp_path), "log": str(tmp_path / "log")}
+    kernel = warm.ForkedKernel(server, request)
+    assert kernel.wait() == 0
+    assert (tmp_path / "log").read_text()[0].isdigit()
+    assert 0 <= kernel.spent["cpu_s"] < 5
+    assert kernel.spent["max_mb"] > 50
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (b"nonsense\n", "ValueError|JSONDecodeError"),
+        (b"x" * (3 << 20), "the request does not end"),
+        (b"", "the request does not end"),
+    ],
+)
+def test_a_bad_request_is_refused_and_the_next_served(server, line, words):
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.connect(str(server))
+        with contextlib.suppress(BrokenPipeError):
+            caller.sendall(line)
+            caller.shutdown(socket.SHUT_WR)
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            answer = caller.recv(4096)
+    if answer:
+        assert any(word in json.loads(answer)["error"] for word in words.split("|"))
+    assert run("print('next')") == ["next\n"]
+
+
+def test_when_the_fork_server_is_killed_its_kernels_end_and_the_next_starts_another(server):
+    first = server_pid(server)
+    with pytest.raises(DeadKernelError):
+        run(f"import os, signal, time; os.kill({first}, signal.SIGKILL); time.sleep(60)")
+    assert run("print('again')") == ["again\n"]
+    assert server_pid(server) != first
+
+
+def test_two_callers_at_once_start_one_server(tmp_path):
+    path = tmp_path / "both"
+    threads = [threading.Thread(target=warm.ensure_server, args=(path,)) for _ in range(2)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    serving = subprocess.run(["pgrep", "-f", f"forkserver {path}"], capture_output=True, text=True).stdout.split()
+    assert serving == [str(server_pid(path))]
+    stop(path)
+
+
+def test_an_idle_server_ends_and_takes_its_socket_along(tmp_path):
+    server = warm.start_server(tmp_path / "idle", idle_seconds=0.5)
+    assert server.wait(30) == 0
+    assert not (tmp_path / "idle").exists()
+
+
+def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "transformer_lens.py").write_text("raise ImportError('broken on purpose')")
+    with pytest.raises(warm.NoForkServer, match="broken on purpose"):
+        warm.start_server(tmp_path / "socket")
+
+
+def test_the_folder_of_the_socket_is_the_users_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(warm.tempfile, "tempdir", str(tmp_path))
+    assert warm.private_folder().stat().st_mode & 0o777 == 0o700
+    warm.private_folder().chmod(0o755)
+    with pytest.raises(RuntimeError, match="not a folder of yours alone"):
+        warm.private_folder()
+
+
+UNSAFE = {
+    "import threading; threading.Thread(target=__import__('time').sleep, args=(9,), daemon=True).start()": "2 threads",
+    "import zmq; zmq.Context.instance()": "zmq context|threads run",
+    "import torch; torch.set_num_threads(2)": "torch uses 2 threads|threads run",
+}
+
+
+@pytest.mark.parametrize("unsafe", UNSAFE)
+def test_what_makes_a_fork_unsafe_is_noticed(unsafe):
+    code = f"from mechpuzzles.grading.forkserver import assert_forkable; assert_forkable()\n{unsafe}\nassert_forkable()"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    assert done.returncode == 1
+    assert "NotForkable" in done.stderr
+    assert any(words in done.stderr for words in UNSAFE[unsafe].split("|"))

@@ -1,0 +1,242 @@
+"""The process from which warm kernels are forked: `python -m mechpuzzles.grading.forkserver SOCKET`.
+
+Starting Python and importing torch, TransformerLens and ipykernel takes most of the time that grading a notebook
+takes. This process does it once, then forks itself for each kernel: a request is a line of JSON on a Unix socket
+({"argv", "env", "cwd"}), answered by {"pid"} and, when the kernel has ended, by {"status", "cpu_s", "max_mb"}. Whoever
+hangs up ends the kernel that was asked for.
+
+A fork copies one thread only, so a lock that another thread holds stays locked for ever. `assert_forkable` is
+called before every fork: one thread, one torch thread, no zmq context, no CUDA.
+"""
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import random
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any, NoReturn
+
+PRELOAD = (
+    "torch",
+    "transformer_lens",
+    "transformers.models.gpt2.modeling_gpt2",
+    "plotly.graph_objects",
+    "plotly.io",
+    "mechpuzzles.puzzle",
+    "mechpuzzles.checks",
+    "mechpuzzles.geometry",
+    "mechpuzzles.plots",
+    "mechpuzzles.models",
+    "ipykernel.kernelapp",
+    "ipykernel.ipkernel",
+    "IPython.core.interactiveshell",
+)
+MODELS = ("mini-gpt2", "mini-induction")  # one of each layout: loading them imports what loading imports
+IDLE_SECONDS = 900.0
+LONGEST_REQUEST = 1 << 20
+
+
+class NotForkable(RuntimeError):
+    """Forking now could leave a child waiting for ever."""
+
+
+def assert_forkable() -> None:
+    """NotForkable unless a fork of this process is safe; the message names what is in the way."""
+    threads = Path("/proc/self/task")
+    if threads.is_dir():
+        names = [(task / "comm").read_text().strip() for task in threads.iterdir()]
+        if len(names) != 1:
+            raise NotForkable(f"{len(names)} threads run in the fork server: {', '.join(sorted(names))}")
+    torch, zmq = sys.modules.get("torch"), sys.modules.get("zmq")
+    if torch is not None and torch.get_num_threads() != 1:
+        raise NotForkable(f"torch uses {torch.get_num_threads()} threads in the fork server")
+    if torch is not None and torch.cuda.is_initialized():
+        raise NotForkable("CUDA is initialised in the fork server")
+    if zmq is not None and zmq.Context._instance is not None:
+        raise NotForkable("the fork server has a zmq context")
+
+
+def serve(path: Path, idle_seconds: float = IDLE_SECONDS) -> None:
+    """Load everything, listen on `path`, and fork until nobody has asked for `idle_seconds`."""
+    preload()
+    assert_forkable()
+    with socket.socket(socket.AF_UNIX) as listener:
+        bind(listener, path)
+        try:
+            Server(listener, idle_seconds).run()
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                path.unlink()
+
+
+def preload() -> None:
+    """Import what notebooks import, and load what loading a model loads."""
+    import torch
+
+    torch.set_num_threads(1)
+    for name in PRELOAD:
+        importlib.import_module(name)
+    from mechpuzzles import load_model
+
+    with torch.no_grad():
+        for name in MODELS:
+            load_model(name)(torch.tensor([[0, 1]]))
+    gc.collect()
+    gc.freeze()  # the collector then leaves these pages shared
+
+
+def bind(listener: socket.socket, path: Path) -> None:
+    """Listen on a socket that only this user can open; it appears under its name when it is ready."""
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    listener.bind(str(fresh))
+    fresh.chmod(0o600)
+    listener.listen(64)
+    fresh.replace(path)
+
+
+class Server:
+    """Accepts requests, forks, reports the end of each child."""
+
+    def __init__(self, listener: socket.socket, idle_seconds: float):
+        self.listener, self.idle_seconds = listener, idle_seconds
+        self.connections: dict[int, socket.socket] = {}  # of each living child
+
+    def run(self) -> None:
+        """Serve until idle."""
+        wake, self.waker = os.pipe()
+        os.set_blocking(wake, False)
+        os.set_blocking(self.waker, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.waker)
+        self.wake, last = wake, time.monotonic()
+        while self.connections or time.monotonic() - last < self.idle_seconds:
+            sources: list[Any] = [self.listener, wake, *self.connections.values()]
+            ready, _, _ = select.select(sources, [], [], 1.0)
+            if wake in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(wake, 4096)
+            if self.listener in ready:
+                self.accept()
+            self.reap()
+            self.hang_up(ready)
+            if self.connections or ready:
+                last = time.monotonic()
+
+    def accept(self) -> None:
+        """Read one request and fork for it; a bad one is answered with an error."""
+        connection, _ = self.listener.accept()
+        connection.settimeout(10)
+        try:
+            request = json.loads(read_line(connection))
+            assert_forkable()
+        except (OSError, ValueError, NotForkable) as error:
+            with contextlib.suppress(OSError):
+                connection.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
+            connection.close()
+            return
+        pid = os.fork()
+        if pid == 0:
+            self.become_kernel(request, connection)
+        self.connections[pid] = connection
+        with contextlib.suppress(OSError):
+            connection.sendall(json.dumps({"pid": pid}).encode() + b"\n")
+
+    def reap(self) -> None:
+        """Tell the callers of the children that have ended."""
+        while self.connections:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            connection = self.connections.pop(pid)
+            spent = {"cpu_s": usage.ru_utime + usage.ru_stime, "max_mb": usage.ru_maxrss / 1024}
+            with contextlib.suppress(OSError):
+                report = {"status": os.waitstatus_to_exitcode(status), **spent}
+                connection.sendall(json.dumps(report).encode() + b"\n")
+            connection.close()
+
+    def hang_up(self, ready: list[Any]) -> None:
+        """Kill the children whose callers are gone."""
+        for pid, connection in self.connections.items():
+            if connection in ready:
+                try:
+                    gone = not connection.recv(1)
+                except OSError:
+                    gone = True
+                if gone:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(pid, signal.SIGKILL)
+
+    def become_kernel(self, request: dict[str, Any], connection: socket.socket) -> NoReturn:
+        """In the child: leave everything of the server behind, and run a kernel to its end."""
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for other in (self.listener, connection, *self.connections.values()):
+                other.close()
+            os.close(self.wake)
+            os.close(self.waker)
+            run_kernel(request)
+            code = 0
+        except SystemExit as stop:
+            code = stop.code if isinstance(stop.code, int) else 1
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)  # what the server registered to run at its exit is not the child's to run
+
+
+def run_kernel(request: dict[str, Any]) -> None:
+    """Run ipykernel in this process as if it had been started with the request's arguments and environment."""
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    nothing = os.open(os.devnull, os.O_RDWR)
+    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if request.get("log") else nothing
+    for target, source in ((0, nothing), (1, log), (2, log)):
+        os.dup2(source, target)
+    os.chdir(request["cwd"])
+    sys.argv[:] = ["ipykernel_launcher.py", *request["argv"]]
+    random.seed()  # else all kernels would draw the same numbers
+    sys.modules["numpy"].random.seed()
+    sys.modules["torch"].seed()
+    threads = os.environ.get("OMP_NUM_THREADS", "")
+    sys.modules["torch"].set_num_threads(int(threads) if threads.isdigit() else os.cpu_count() or 1)
+    from ipykernel.kernelapp import IPKernelApp
+
+    IPKernelApp.launch_instance(argv=request["argv"])
+
+
+def read_line(connection: socket.socket) -> bytes:
+    """One line; ValueError if it does not end or is too long."""
+    line = b""
+    while not line.endswith(b"\n"):
+        more = connection.recv(65536)
+        if not more or len(line) > LONGEST_REQUEST:
+            raise ValueError("the request does not end")
+        line += more
+    return line
+
+
+def main() -> None:
+    """Serve on the socket named on the command line."""
+    sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())]  # `python -m` adds it
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Before anything is imported: OpenMP, pyarrow's allocator and the tokenizers would start threads.
+    os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
+    os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
+    serve(Path(sys.argv[1]), *(float(seconds) for seconds in sys.argv[2:3]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Warm kernels: a kernel that starts in a fraction of a second, with torch and TransformerLens loaded.
+
+A notebook asks for one by the kernel's name, `mechpuzzles-warm`; so does nbgrader, by configuration alone:
+
+    c.ExecutePreprocessor.kernel_name = "mechpuzzles-warm"
+
+The first one starts the fork server (see `mechpuzzles.grading.forkserver`), which ends by itself when it has been
+idle for a quarter of an hour. Needs Linux or another system with fork and Unix sockets.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from jupyter_client.connect import KernelConnectionInfo
+from jupyter_client.provisioning import LocalProvisioner
+
+import mechpuzzles
+
+KERNEL = "mechpuzzles-warm"
+START_SECONDS = 120.0  # for the fork server's imports, on a very busy machine
+
+
+class NoForkServer(RuntimeError):
+    """The fork server did not start, or did not fork; the message says why."""
+
+
+def private_folder() -> Path:
+    """A folder of this user's alone for sockets; RuntimeError if somebody else made it."""
+    folder = Path(tempfile.gettempdir(), f"mechpuzzles-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if status.st_uid != os.getuid() or status.st_mode & 0o077 or folder.is_symlink():
+        raise RuntimeError(f"{folder} is not a folder of yours alone; remove it, or set TMPDIR")
+    return folder
+
+
+def default_socket() -> Path:
+    """Where the fork server of this Python and this package listens."""
+    which = "\n".join([sys.executable, mechpuzzles.__version__, str(Path(mechpuzzles.__file__).resolve())])
+    return private_folder() / f"warm-{hashlib.sha256(which.encode()).hexdigest()[:16]}"
+
+
+def reachable(path: Path) -> bool:
+    """Whether a fork server listens there."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(5)
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+        return True
+
+
+def ensure_server(path: Path | None = None) -> Path:
+    """The socket of a fork server that runs, started if need be; NoForkServer if it does not start.
+
+    Two callers at once start one.
+    """
+    path = path or default_socket()
+    if reachable(path):
+        return path
+    with locked(path.with_name(path.name + ".lock")):
+        if not reachable(path):
+            start_server(path)
+    return path
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file `path`."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def start_server(path: Path, idle_seconds: float | None = None) -> subprocess.Popen:
+    """Start a fork server, and wait until it listens."""
+    log = path.with_name(path.name + ".log")
+    command = [sys.executable, "-m", "mechpuzzles.grading.forkserver", str(path)]
+    command += [] if idle_seconds is None else [str(idle_seconds)]
+    with log.open("w") as file:
+        server = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd="/", start_new_session=True
+        )
+    until = time.monotonic() + START_SECONDS
+    while not reachable(path):
+        if server.poll() is not None or time.monotonic() > until:
+            server.kill()
+            raise NoForkServer(f"the fork server did not start: {log.read_text()[-2000:].strip()}")
+        time.sleep(0.05)
+    return server
+
+
+class ForkedKernel:
+    """What looks like a Popen of a kernel that the fork server forked; hanging up ends the kernel."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, path: Path, request: dict[str, Any]):
+        self.returncode: int | None = None
+        self.spent: dict[str, float] = {}  # cpu_s and max_mb, when it has ended
+        self.connection = socket.socket(socket.AF_UNIX)
+        self.connection.connect(str(path))
+        self.connection.sendall(json.dumps(request).encode() + b"\n")
+        self.lines = self.connection.makefile("rb")
+        answer = json.loads(self.lines.readline() or '{"error": "it hung up"}')
+        if "error" in answer:
+            self.connection.close()
+            raise NoForkServer(f"the fork server refuses: {answer['error']}")
+        self.pid: int = answer["pid"]
+
+    def poll(self) -> int | None:
+        """The exit status, negative for a signal, or None while the kernel lives."""
+        if self.returncode is None and select.select([self.connection], [], [], 0)[0]:
+            report: dict[str, Any] = json.loads(self.lines.readline() or "{}")
+            # Without a report the server itself is gone, and its kernels with it.
+            self.returncode = report.pop("status", -signal.SIGKILL)
+            self.spent = report
+            self.lines.close()
+            self.connection.close()
+        return self.returncode
+
+    def wait(self) -> int:
+        """Wait for the end."""
+        while self.poll() is None:
+            select.select([self.connection], [], [], 1.0)
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal; a kernel that has ended is no error."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+
+class WarmProvisioner(LocalProvisioner):
+    """Launches kernels by asking the fork server, which it starts if none runs."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Fork a kernel; `cmd` is that of a kernel spec, whose program is left out."""
+        arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
+        cwd = os.path.abspath(kwargs.get("cwd") or os.getcwd())
+        request: dict[str, Any] = {"argv": arguments, "env": dict(kwargs.get("env") or os.environ), "cwd": cwd}
+        request["env"].pop("JPY_PARENT_PID", None)  # the kernel's parent is the fork server
+        kernel = ForkedKernel(ensure_server(), request)
+        self.process = kernel  # type: ignore[assignment]
+        self.pid = self.pgid = kernel.pid
+        self.cwd = cwd
+        return self.connection_info
