@@ -77,7 +77,7 @@ def test_build_check_is_content_with_what_is_committed():
 
 def test_zoo_verify_and_list():
     assert call("zoo", "verify").exit_code == 0
-    assert [card["name"] for card in json.loads(call("zoo", "list", "--json").output)] == zoo.names()
+    assert [card["name"] for card in json.loads(call("zoo", "list", "--json").output)] == zoo.bundled()
     assert "mini-neo" in call("zoo", "list").output
 
 

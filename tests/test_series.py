@@ -1,5 +1,6 @@
 """Every puzzle passes the gate. Generic over the folders: a new puzzle adds nothing here."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,15 @@ def test_the_gate_finds_nothing(slug):
 
 def test_the_index_and_the_readme_are_derived():
     assert index.stale(ROOT) == []
+
+
+def test_the_links_of_the_readme_lead_somewhere_and_bear_the_titles():
+    links = re.findall(r"\[([^]]+)\]\(((?!http)[^)]+)\)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    titles = {f"puzzles/{slug}/{slug}.ipynb": folders.declared(ROOT, slug).title for slug in SLUGS}
+    assert len(links) > len(titles)
+    for text, target in links:
+        assert (ROOT / target).is_file(), target
+        assert titles.get(target, text) == text or text.startswith("A prediction")
 
 
 @pytest.mark.parametrize("slug", SLUGS)

@@ -36,19 +36,19 @@ def copy(tmp_path):
 # The files
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.bundled())
 def test_the_files_are_as_the_card_says(name):
     assert zoo.verify(name) == []
 
 
-@pytest.mark.parametrize("name", zoo.names())
+@pytest.mark.parametrize("name", zoo.bundled())
 def test_each_model_is_small(name):
     model = (path for path in zoo.directory(name).iterdir() if path.name != history.HISTORY_FILE)
     assert sum(path.stat().st_size for path in model) < 2.1 * MEGABYTE
 
 
 def test_the_zoo_holds_the_recipes_models_and_is_small():
-    assert sorted(path.name for path in zoo.WEIGHTS.iterdir()) == sorted(zoo.names())
+    assert sorted(path.name for path in zoo.WEIGHTS.iterdir()) == sorted(zoo.bundled())
     assert sum(path.stat().st_size for path in zoo.WEIGHTS.rglob("*")) < 12 * MEGABYTE
 
 

@@ -161,11 +161,11 @@ def zoo_list(as_json: AsJson = False) -> None:
     """The bundled models."""
     from mechpuzzles import zoo
 
-    cards = [zoo.card(name) for name in zoo.names()]
+    cards = [zoo.card(name) for name in zoo.bundled()]
     if as_json:
         _print_json(cards)
         return
-    for name, card in zip(zoo.names(), cards, strict=True):
+    for name, card in zip(zoo.bundled(), cards, strict=True):
         console.print(f"[bold]{name}[/bold]  {card['description']}")
 
 
@@ -182,7 +182,7 @@ def zoo_verify() -> None:
     """Hold the bundled weights to their checksums and measured metrics."""
     from mechpuzzles import zoo
 
-    problems = [f"{name}: {problem}" for name in zoo.names() for problem in zoo.verify(name)]
+    problems = [f"{name}: {problem}" for name in zoo.bundled() for problem in zoo.verify(name)]
     for problem in problems:
         errors.print(problem, style="red", markup=False)
     if problems:

@@ -8,12 +8,12 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mechpuzzles.zoo.recipes import RECIPES, WITH_HISTORY
+from mechpuzzles.zoo.recipes import DICTIONARY, RECIPES, WITH_HISTORY
 
 if TYPE_CHECKING:
     from mechpuzzles.zoo.history import Trajectory
 
-__all__ = ["card", "directory", "names", "train", "trajectory", "verify"]
+__all__ = ["bundled", "card", "directory", "names", "train", "trajectory", "verify"]
 
 WEIGHTS = Path(__file__).parent / "weights"
 
@@ -23,10 +23,15 @@ def names() -> list[str]:
     return list(RECIPES)
 
 
+def bundled() -> list[str]:
+    """Everything that has weights here: the models, and the dictionary of one model's activations."""
+    return [*names(), DICTIONARY.name]
+
+
 def directory(name: str) -> Path:
-    """The checkpoint directory of the bundled model `name`; KeyError for any other name."""
-    if name not in RECIPES:
-        raise KeyError(f"{name!r} is not a bundled model; these are: {', '.join(names())}")
+    """The directory of what is bundled as `name`; KeyError for any other name."""
+    if name not in bundled():
+        raise KeyError(f"{name!r} is not a bundled model; these are: {', '.join(bundled())}")
     return WEIGHTS / name
 
 
@@ -55,11 +60,14 @@ def trajectory(name: str) -> "Trajectory":
 
 
 def train(name: str, out_dir: str | Path, steps: int | None = None) -> dict:
-    """Train the bundled model `name` again into `out_dir`; its card. See `mechpuzzles.zoo.training`."""
-    from mechpuzzles.zoo import training
+    """Train what is bundled as `name` again into `out_dir`; its card.
 
+    See `mechpuzzles.zoo.training` and `mechpuzzles.zoo.dictionary`.
+    """
     directory(name)  # an unknown name is reported before torch is loaded
-    return training.train(name, out_dir, steps)
+    from mechpuzzles.zoo import dictionary, training
+
+    return dictionary.train(out_dir, steps) if name == DICTIONARY.name else training.train(name, out_dir, steps)
 
 
 def verify(name: str, where: str | Path | None = None) -> list[str]:
@@ -68,6 +76,7 @@ def verify(name: str, where: str | Path | None = None) -> list[str]:
     Compares checksums with the card, and the embedding's statistics measured again from the weights.
     `where` is a copy to verify instead of the bundled directory.
     """
-    from mechpuzzles.zoo import measure
+    where = Path(where) if where else directory(name)
+    from mechpuzzles.zoo import dictionary, measure
 
-    return measure.problems(Path(where) if where else directory(name))
+    return dictionary.problems(where) if name == DICTIONARY.name else measure.problems(where)

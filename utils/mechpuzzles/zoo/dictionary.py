@@ -8,58 +8,19 @@ import json
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from mechpuzzles.zoo import WEIGHTS
+from mechpuzzles.zoo import WEIGHTS, measure
 from mechpuzzles.zoo import corpus as texts
-from mechpuzzles.zoo.measure import CARD_FILE, checksums, load_shipped, windows
-from mechpuzzles.zoo.recipes import RECIPES
+from mechpuzzles.zoo.measure import CARD_FILE, WEIGHTS_FILE
+from mechpuzzles.zoo.recipes import DICTIONARY, RECIPES, DictionaryRecipe
 
-WEIGHTS_FILE = "model.safetensors"
 PARAMETERS = ("W_enc", "b_enc", "W_dec", "b_dec")
-
-
-@dataclass(frozen=True)
-class DictionaryRecipe:
-    """Everything that decides the dictionary's weights, its model, the text and the machine apart."""
-
-    name: str
-    description: str
-    model: str  # the bundled model whose activations it takes apart
-    layer: int  # it reads this block's hook_resid_pre
-    d_dictionary: int
-    l1: float  # weight of the units' summed activations beside the squared error, at a mean squared norm of d_model
-    tokens: int  # so many activations, drawn from the model's own training text
-    steps: int
-    batch: int
-    learning_rate: float
-    warmup: int  # steps over which the learning rate and the l1 weight rise
-    seed: int = 0
-
-    @property
-    def hook(self) -> str:
-        """TransformerLens's name of the activations."""
-        return f"blocks.{self.layer}.hook_resid_pre"
-
-
-RECIPE = DictionaryRecipe(
-    "mini-python-dictionary",
-    "a sparse autoencoder of 1,024 units for mini-python's residual stream before its last layer.",
-    model="mini-python",
-    layer=2,
-    d_dictionary=1024,
-    l1=1.0,
-    tokens=400_000,
-    steps=1500,
-    batch=2048,
-    learning_rate=2e-3,
-    warmup=200,
-)
 
 
 class SparseAutoencoder(nn.Module):
@@ -91,7 +52,7 @@ class SparseAutoencoder(nn.Module):
         return self.decode(self.encode(x))
 
 
-def directory(name: str = RECIPE.name) -> Path:
+def directory(name: str = DICTIONARY.name) -> Path:
     """Where the bundled dictionary lies."""
     return WEIGHTS / name
 
@@ -130,7 +91,7 @@ def train(out_dir: str | Path, steps: int | None = None, corpus: texts.Corpus | 
     """
     from mechpuzzles.zoo.training import one_thread
 
-    recipe = RECIPE if steps is None else replace(RECIPE, steps=steps)
+    recipe = DICTIONARY if steps is None else replace(DICTIONARY, steps=steps)
     corpus = corpus or texts.standard_library()
     out_dir = Path(out_dir)
     with one_thread():
@@ -146,17 +107,9 @@ def train(out_dir: str | Path, steps: int | None = None, corpus: texts.Corpus | 
             "torch": torch.__version__,
             "cpu_seconds": round(cpu_seconds, 1),
         }
-        save_card(card, out_dir)  # load reads the hook from it
+        measure.write_card(card, out_dir)  # load reads the hook from it
         metrics = metrics_of_files(out_dir) | held_out_metrics(load(out_dir), activations(recipe, corpus.held_out))
-    card |= {"metrics": {name: float(f"{value:.6g}") for name, value in metrics.items()}}
-    card |= {"sha256": checksums(out_dir)}
-    save_card(card, out_dir)
-    return card
-
-
-def save_card(card: dict, out_dir: Path) -> None:
-    """Write recipe.json."""
-    (out_dir / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8", newline="\n")
+    return measure.write_card(card, out_dir, metrics)
 
 
 @torch.no_grad()
@@ -167,9 +120,10 @@ def activations(
     from tokenizers import Tokenizer
 
     where = WEIGHTS / recipe.model
-    model = load_shipped(where)
-    stream = texts.token_stream(Tokenizer.from_file(str(where / "tokenizer.json")), files)
-    cut = windows(stream, RECIPES[recipe.model].n_ctx)[:, :-1]
+    model = measure.load_shipped(where)
+    tokenizer = Tokenizer.from_file(str(where / "tokenizer.json"))  # as shipped, it puts END_OF_TEXT first by itself
+    stream = [token for encoding in tokenizer.encode_batch(list(files)) for token in encoding.ids]
+    cut = measure.windows(stream, RECIPES[recipe.model].n_ctx)[:, :-1]
     if most:
         order = torch.randperm(len(cut), generator=torch.Generator().manual_seed(recipe.seed))
         cut = cut[order[: math.ceil(most / cut.shape[1])]]
@@ -210,10 +164,10 @@ def fit(recipe: DictionaryRecipe, x: Float[Tensor, "token d_model"]) -> SparseAu
         loss.backward()
         optimizer.step()
         with torch.no_grad():
-            sae.W_dec /= sae.W_dec.norm(dim=1, keepdim=True)
+            sae.W_dec.div_(sae.W_dec.norm(dim=1, keepdim=True))
     with torch.no_grad():  # back to the model's own scale
-        sae.b_enc *= scale
-        sae.b_dec *= scale
+        sae.b_enc.mul_(scale)
+        sae.b_dec.mul_(scale)
     return sae.eval().requires_grad_(False)
 
 
@@ -251,32 +205,11 @@ def model_sha256(recipe: DictionaryRecipe) -> str:
 def problems(where: str | Path | None = None) -> list[str]:
     """One sentence for everything about the files in `where`, or the bundled ones, that their card does not say."""
     where = Path(where) if where else directory()
+    sentences = measure.problems(where, DictionaryRecipe, lambda recipe, where: metrics_of_files(where))
     try:
         card = json.loads((where / CARD_FILE).read_text(encoding="utf-8"))
-        expected, metrics, of_model = card["sha256"], card["metrics"], card["model_sha256"]
-        recipe = DictionaryRecipe(**{field.name: card[field.name] for field in fields(DictionaryRecipe)})
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return [f"{where / CARD_FILE} is not a readable card ({type(error).__name__}: {error})."]
-    found = checksums(where)
-    sentences = [f"{where / file} is missing." for file in expected if file not in found]
-    sentences += [f"{where / file} is not on the card." for file in found if file not in expected]
-    changed = [file for file in expected if found.get(file, expected[file]) != expected[file]]
-    sentences += [f"{where / file} is damaged or was changed: its sha256 is not the card's." for file in changed]
-    if model_sha256(recipe) != of_model:
-        sentences.append(f"{where} was trained on other weights than those of the bundled {recipe.model}.")
-    if WEIGHTS_FILE in found:
-        sentences += wrong_metrics(where, metrics)
+    except (OSError, ValueError):
+        return sentences  # which say so
+    if card.get("model_sha256") != model_sha256(DICTIONARY):
+        sentences.append(f"{where} was trained on other weights than those of the bundled {DICTIONARY.model}.")
     return sentences
-
-
-def wrong_metrics(where: Path, metrics: dict[str, float]) -> list[str]:
-    """One sentence for each metric of the files that differs from the card's, which keeps six digits."""
-    try:
-        measured = metrics_of_files(where)
-    except Exception as error:  # safetensors raises its own type on a damaged file, and torch several
-        return [f"{where / WEIGHTS_FILE} cannot be read ({type(error).__name__}: {error})."]
-    return [
-        f"{where}: {metric} is {value:.6g}, the card says {metrics.get(metric)}."
-        for metric, value in measured.items()
-        if not math.isclose(value, metrics.get(metric, math.nan), rel_tol=1e-4, abs_tol=1e-6)
-    ]

@@ -13,9 +13,8 @@ from mechpuzzles.checkpoint import NATIVE_FILE
 from mechpuzzles.quiet import quietly
 from mechpuzzles.zoo.corpus import END_OF_TEXT
 from mechpuzzles.zoo.gpt import GPT
+from mechpuzzles.zoo.measure import WEIGHTS_FILE
 from mechpuzzles.zoo.recipes import Recipe
-
-WEIGHTS_FILE = "model.safetensors"
 
 # As in the published gpt2_noLN (Heimersheim 2024): dividing by sqrt(variance + 1e12) is dividing by 1e6.
 EPS_WITHOUT_LAYERNORM = 1e12

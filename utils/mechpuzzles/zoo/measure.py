@@ -3,8 +3,11 @@
 import hashlib
 import json
 import math
+from collections.abc import Callable
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -17,6 +20,16 @@ from mechpuzzles.zoo.gpt import GPT
 from mechpuzzles.zoo.recipes import BEGIN, Recipe
 
 CARD_FILE = "recipe.json"
+WEIGHTS_FILE = "model.safetensors"
+
+
+def write_card(card: dict, directory: Path, metrics: dict[str, float] | None = None) -> dict:
+    """Write recipe.json, with the metrics to six digits and the checksums of the other files; what was written."""
+    if metrics is not None:
+        rounded = {name: float(f"{value:.6g}") for name, value in metrics.items()}
+        card = card | {"metrics": rounded, "sha256": checksums(directory)}
+    (directory / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8", newline="\n")
+    return card
 
 
 def checksums(directory: Path) -> dict[str, str]:
@@ -63,7 +76,7 @@ def embedding_metrics(directory: Path) -> dict[str, float]:
     """Mean pairwise cosine of W_E, raw and centred, and |mean row| / mean |row|, from the weights alone."""
     from safetensors import safe_open
 
-    with safe_open(directory / "model.safetensors", "pt") as weights:
+    with safe_open(directory / WEIGHTS_FILE, "pt") as weights:
         W_E = weights.get_tensor("transformer.wte.weight").double()
     return {
         "mean_cosine_raw": cosine_moments(W_E).mean,
@@ -124,7 +137,7 @@ def load_native(recipe: Recipe, directory: Path) -> GPT:
     from safetensors.torch import load_file
 
     model = GPT(recipe)
-    model.load_state_dict(load_file(directory / "model.safetensors"))
+    model.load_state_dict(load_file(directory / WEIGHTS_FILE))
     return model.eval()
 
 
@@ -136,12 +149,16 @@ def load_shipped(directory: Path):
         return GPT2LMHeadModel.from_pretrained(directory, dtype=torch.float32, local_files_only=True).eval()
 
 
-def problems(directory: Path) -> list[str]:
+def problems(
+    directory: Path,
+    recipe_type: type = Recipe,
+    metrics_of: Callable[[Any, Path], dict[str, float]] = metrics_of_files,
+) -> list[str]:
     """One sentence for everything about the files in `directory` that its card does not say."""
     try:
         card = json.loads((directory / CARD_FILE).read_text(encoding="utf-8"))
         expected, metrics = card["sha256"], card["metrics"]
-        recipe = Recipe(**{field.name: card[field.name] for field in fields(Recipe)})
+        recipe = recipe_type(**{field.name: card[field.name] for field in fields(recipe_type)})
     except (OSError, ValueError, KeyError, TypeError) as error:
         return [f"{directory / CARD_FILE} is not a readable card ({type(error).__name__}: {error})."]
     found = checksums(directory)
@@ -149,17 +166,17 @@ def problems(directory: Path) -> list[str]:
     sentences += [f"{directory / file} is not on the card." for file in found if file not in expected]
     changed = [file for file in expected if found.get(file, expected[file]) != expected[file]]
     sentences += [f"{directory / file} is damaged or was changed: its sha256 is not the card's." for file in changed]
-    if "model.safetensors" in found:
-        sentences += wrong_metrics(recipe, directory, metrics)
+    if WEIGHTS_FILE in found:
+        sentences += wrong_metrics(directory, metrics, partial(metrics_of, recipe, directory))
     return sentences
 
 
-def wrong_metrics(recipe: Recipe, directory: Path, metrics: dict[str, float]) -> list[str]:
+def wrong_metrics(directory: Path, metrics: dict[str, float], measure: Callable[[], dict[str, float]]) -> list[str]:
     """One sentence for each metric of the files that differs from the card's, which keeps six digits."""
     try:
-        measured = metrics_of_files(recipe, directory)
+        measured = measure()
     except Exception as error:  # safetensors raises its own type on a damaged file, and torch several
-        return [f"{directory / 'model.safetensors'} cannot be read ({type(error).__name__}: {error})."]
+        return [f"{directory / WEIGHTS_FILE} cannot be read ({type(error).__name__}: {error})."]
     return [
         f"{directory}: {metric} is {value:.6g}, the card says {metrics.get(metric)}."
         for metric, value in measured.items()

@@ -115,3 +115,41 @@ RECIPES = {
 }
 
 WITH_HISTORY = ("mini-gpt2", "mini-untied")  # W_E is kept at some steps of their training
+
+
+@dataclass(frozen=True)
+class DictionaryRecipe:
+    """Everything that decides the dictionary's weights, its model, the text and the machine apart."""
+
+    name: str
+    description: str
+    model: str  # the bundled model whose activations it takes apart
+    layer: int  # it reads this block's hook_resid_pre
+    d_dictionary: int
+    l1: float  # weight of the units' summed activations beside the squared error, at a mean squared norm of d_model
+    tokens: int  # so many activations, drawn from the model's own training text
+    steps: int
+    batch: int
+    learning_rate: float
+    warmup: int  # steps over which the learning rate and the l1 weight rise
+    seed: int = 0
+
+    @property
+    def hook(self) -> str:
+        """TransformerLens's name of the activations."""
+        return f"blocks.{self.layer}.hook_resid_pre"
+
+
+DICTIONARY = DictionaryRecipe(
+    "mini-python-dictionary",
+    "a sparse autoencoder of 1,024 units for mini-python's residual stream before its last layer.",
+    model="mini-python",
+    layer=2,
+    d_dictionary=1024,
+    l1=2.0,
+    tokens=500_000,
+    steps=4000,
+    batch=1024,
+    learning_rate=5e-3,
+    warmup=200,
+)

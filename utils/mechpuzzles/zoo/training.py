@@ -1,6 +1,5 @@
 """Run a recipe: train, write the checkpoint, measure it from its files, write the card beside it."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -56,11 +55,8 @@ def train(name: str, out_dir: str | Path, steps: int | None = None, corpus: text
         "cpu_seconds": round(cpu_seconds, 1),
         "first_loss": round(losses[0], 3),
         "last_loss": round(losses[-1], 3),
-        "metrics": {key: float(f"{value:.6g}") for key, value in metrics.items()},
-        "sha256": measure.checksums(out_dir),
     }
-    (out_dir / measure.CARD_FILE).write_text(json.dumps(card, indent=2) + "\n", encoding="utf-8", newline="\n")
-    return card
+    return measure.write_card(card, out_dir, metrics)
 
 
 @dataclass(frozen=True)
