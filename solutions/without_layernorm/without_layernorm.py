@@ -128,7 +128,7 @@ puzzle.grade("direct_effects", direct_effects)
 # %%
 def readings(model, part, stream):
     """The direct effects of one part of a stream, [n, d_vocab], and of the bias."""
-    divisor = split_norm(stream, model.cfg.eps)[1]
+    divisor = split_norm(stream, model.cfg.eps)[1].view(len(stream))  # one for each row, or an error
     return direct_effects(part[None], divisor, model.ln_final.weight, model.ln_final.bias, model.W_U)
 
 

@@ -207,9 +207,9 @@ def problems(where: str | Path | None = None) -> list[str]:
     where = Path(where) if where else directory()
     sentences = measure.problems(where, DictionaryRecipe, lambda recipe, where: metrics_of_files(where))
     try:
-        card = json.loads((where / CARD_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return sentences  # which say so
-    if card.get("model_sha256") != model_sha256(DICTIONARY):
+        of_model = json.loads((where / CARD_FILE).read_text(encoding="utf-8"))["model_sha256"]
+    except (OSError, ValueError, TypeError, KeyError):
+        return sentences or [f"{where / CARD_FILE} does not say on which weights of {DICTIONARY.model} it was trained."]
+    if of_model != model_sha256(DICTIONARY):
         sentences.append(f"{where} was trained on other weights than those of the bundled {DICTIONARY.model}.")
     return sentences
