@@ -104,35 +104,30 @@ def composition_cases(rng):
 # ---- the learner's own heads ----------------------------------------------------------------------------------------
 
 LABELS = ("previous", "duplicate", "sink", "induction", "pair", "position")
-N_HEADS, PERIOD, N_SEQUENCES = 8, 14, 24
+N_HEADS, PERIOD, N_SEQUENCES = 8, 14, 16
 
 
 def target(label, row, query):
-    """Where a head of that kind looks: a key's position, or None where there is nothing for it."""
+    """Where a head of that kind looks: a key's position, the begin token's where there is nothing for it."""
     earlier = [key for key in range(1, query) if row[key] == row[query]]
     if label == "previous":
-        return query - 1
+        return max(query - 1, 0)
     if label == "position":
-        return query - PERIOD + 1 if query >= PERIOD else None
+        return max(query - PERIOD + 1, 0)
     if label == "sink" or not earlier:
-        return None
+        return 0
     if label == "pair" and row[earlier[0] - 1] != row[query - 1]:
-        return None
+        return 0
     return earlier[0] + (label != "duplicate")
 
 
 def hand_set(rng, labels, strengths, rows):
-    """Attention of hand-set heads: a share on the target, or on the begin token without one, and noise."""
+    """Attention of hand-set heads: a share on the target, and noise."""
     pos = len(rows[0])
-    pattern = torch.zeros(len(rows), N_HEADS, pos, pos)
-    noise = random_pattern(rng, len(rows), N_HEADS, pos)
-    for b, row in enumerate(rows):
-        for h, (label, strength) in enumerate(zip(labels, strengths, strict=True)):
-            pattern[b, h] = (1 - strength) * noise[b, h]
-            for query in range(pos):
-                key = target(label, row, query)
-                pattern[b, h, query, 0 if key is None else key] += strength
-    return pattern
+    keys = [[[target(label, row, query) for query in range(pos)] for label in labels] for row in rows]
+    aimed = torch.nn.functional.one_hot(torch.tensor(keys), pos).float()
+    share = torch.tensor(strengths)[:, None, None]
+    return share * aimed + (1 - share) * random_pattern(rng, len(rows), N_HEADS, pos)
 
 
 def draw_heads(rng):

@@ -229,7 +229,7 @@ puzzle.grade("output_gradient", output_gradient)
 # %%
 from tokenizers import Tokenizer
 
-from mechpuzzles.zoo import corpus, gpt, measure, training
+from mechpuzzles.zoo import corpus, gpt, measure, tasks, training
 from mechpuzzles.zoo.recipes import RECIPES
 
 recipe = RECIPES["mini-gpt2"]
@@ -267,7 +267,7 @@ student, generator = gpt.GPT(recipe), torch.Generator().manual_seed(0)
 optimizer = training.adamw(student, recipe)
 with training.one_thread():
     for _ in range(100):
-        batch = training.sample_windows(stream, recipe, generator)
+        batch = tasks.python(recipe, stream, generator)
         logits = student(batch[:, :-1]).index_fill(-1, silent, -torch.inf)
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten()).backward()

@@ -3,7 +3,7 @@
 #
 # A sparse autoencoder describes the inside of a small Python model by 1,024 units.
 # Some of them fire on **English**: in comments and docstrings, hardly ever in code.
-# Nobody told the model which is which.
+# Nobody told the model which is which. Run two cells to see one.
 #
 # **Did the model compute it, or was it in the token all along?**
 #
@@ -22,8 +22,22 @@ from mechpuzzles import load_model, load_puzzle, plots
 from mechpuzzles.zoo import dictionary
 from mechpuzzles.zoo.corpus import package_source
 
-puzzle, model, sae = load_puzzle("feature_beyond_the_embedding"), load_model("mini-python"), dictionary.load()
+puzzle = load_puzzle("feature_beyond_the_embedding")
+model, sae = load_model("mini-python"), dictionary.load()
+
+# %%
 _ = torch.set_grad_enabled(False)
+text = 'def total(prices):\n    """Return the sum of them all."""\n    return add(prices)\n'
+tokens = model.to_tokens(text)[0]
+fires = sae.encode(model(tokens[None], stop_at_layer=2)[0]) > 0
+inside = (tokens == model.to_single_token("Return")).cumsum(0) > 0
+inside &= (tokens == model.to_single_token("return")).cumsum(0) == 0
+unit = (fires[inside].float().mean(0) - fires[~inside].float().mean(0)).argmax()
+print("".join(f"[{word}]" if on else word for word, on in zip(model.to_str_tokens(text)[1:], fires[1:, unit])))
+
+# %% [markdown]
+# In brackets: where the unit fires. It was picked because it looks so well on this text.
+# What of text that nobody picked? Here are two packages, and for each token whether it is English.
 
 
 # %%
@@ -62,6 +76,7 @@ READ = slice(32, None)  # only tokens with at least 32 before them
 tokens_a, english_a, tokens_b, english_b = (x[:, READ].flatten() for x in (rows_a, labels_a, rows_b, labels_b))
 own_a, own_b = stream(model, rows_a), stream(model, rows_b)
 resid_a, resid_b = own_a[:, READ].flatten(0, 1), own_b[:, READ].flatten(0, 1)
+print(f"{english_b.float().mean():.0%} of all tokens are English")
 
 
 # %%
@@ -75,7 +90,6 @@ def most_precise(acts, english, k=8):
 units = most_precise(sae.encode(resid_a), english_a)  # chosen on one half of the files,
 acts_a, acts_b = (sae.encode(resid)[:, units] for resid in (resid_a, resid_b))
 names = [f"unit {unit}" for unit in units]
-print(f"{english_b.float().mean():.0%} of all tokens are English")
 for name, on in zip(names, acts_b.T > 0):  # measured on the other
     print(f"{name:>9} fires on {on.float().mean():.1%}; of these, {english_b[on].float().mean():.0%} are English")
 
@@ -166,7 +180,7 @@ def shares(acts, tokens):
 
 explained = [shares(acts_a, tokens_a), shares(acts_b, tokens_b)]
 plots.bars(
-    {f"fitted on {where} files": dict(zip(names, row)) for where, row in zip(("other", "the same"), explained)},
+    {f"fitted on {files}": dict(zip(names, row)) for files, row in zip(("other files", "these files"), explained)},
     y_title="explained by the token",
     prediction=puzzle.prediction("busiest unit, explained"),
 )
@@ -245,9 +259,11 @@ puzzle.grade("same_token_rates", same_token_rates)
 ### END HIDDEN TESTS
 
 # %%
-busiest, table = int((acts_a > 0).sum(0).argmax()), max(range(8), key=explained[0].__getitem__)
-groups = {f"busiest, {names[busiest]}": acts_b[:, [busiest]], f"the table, {names[table]}": acts_b[:, [table]]}
-groups |= {f"eight of {kind}": b for kind, (_, b) in kinds.items()}
+busiest = int((acts_a > 0).sum(0).argmax())
+table = explained[0].index(max(explained[0]))
+groups = {f"busiest, {names[busiest]}": acts_b[:, [busiest]]}
+groups |= {f"the table, {names[table]}": acts_b[:, [table]]}
+groups |= {f"eight, {kind}": b for kind, (_, b) in kinds.items()}
 rates = {where: {} for where in ("in English", "in code")}
 for name, group in groups.items():
     pairs = [same_token_rates(act > 0, tokens_b, english_b) for act in group.T]
@@ -333,8 +349,8 @@ W_E = model.W_E - model.W_E[common].mean(0)
 for i in (busiest, table):
     fires_on = embedding_baseline(acts_b[:, i], tokens_b, vocabulary)
     promotes = sae.W_dec[units[i]] * model.ln_final.weight @ model.W_U
-    read = {"fires on": fires_on, "embedding along W_enc": W_E @ sae.W_enc[:, units[i]], "W_dec promotes": promotes}
-    for name, score in read.items():
+    read = {"fires on": fires_on, "embedding along W_enc": W_E @ sae.W_enc[:, units[i]]}
+    for name, score in {**read, "W_dec promotes": promotes}.items():
         best = score.masked_fill(~common, -torch.inf).topk(6).indices
         print(f"{names[i]:>8} {name:>21}:", [model.to_string([token]) for token in best])
 puzzle.recall("the story")

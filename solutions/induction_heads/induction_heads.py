@@ -215,12 +215,14 @@ def wires(model):
 
 
 print(f"untrained: {wires(untrained).min():.3f} to {wires(untrained).max():.3f}; 1/8 is 1/sqrt(d_model)")
+theirs = model.all_composition_scores("K")[0, :, 1]
+print(f"largest difference from TransformerLens' scores: {(wires(model) - theirs).abs().max():.4f}")
 puzzle.recall("most strongly wired")
 labels = {"rows": names[:4], "columns": names[4:], "y_title": "writer", "x_title": "reader"}
 plots.heatmap(wires(model), colour_title="K-composition", **labels)
 
 # %% [markdown]
-# The strongest wire ends at the idle head. It is far above chance, so chance is not the excuse.
+# The strongest wire ends at the idle head. Chance is no excuse.
 #
 # Cut wires instead: let one writer vanish from the readers' keys, and from nothing else.
 
@@ -319,7 +321,7 @@ print(f"L1H0 from another sequence: {share_right([('blocks.1.attn.hook_z', swap)
 puzzle.recall("the story")
 
 # %% [markdown]
-# The others outvote a silent head, not one that is wrong.
+# The others make up for a silent head, and only half the time for one that is wrong.
 #
 # ## Your own heads
 #

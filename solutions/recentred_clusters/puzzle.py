@@ -94,23 +94,29 @@ def token_cases(rng):
         yield Case(typed_rows(rng, counts, names, d_model))
 
 
-def large_case(rng, n, limits, alike, d_model=6, kinds=5, types=20):
-    """Many rows but few directions, so that the mean over all pairs is known exactly from a few cosines."""
-    directions = torch.randn(kinds, d_model, generator=rng) + 0.4
+def large_case(rng, n, limits, alike, d_model=6, groups=5, kinds=1_000, types=20):
+    """Many rows but fewer directions, so that the mean over all pairs is known from a table of cosines in float64.
+
+    With only a handful of directions, a float32 sum that is run up row by row would round the same way each time.
+    """
+    each = kinds // groups
+    directions = (torch.randn(groups, d_model, generator=rng) + 0.4).repeat_interleave(each, 0)
+    directions = directions + 0.3 * torch.randn(kinds, d_model, generator=rng)
     tokens = (types * torch.rand(n, generator=rng) ** 2).long()
-    drawn = torch.randint(kinds, (n,), generator=rng)
-    kind = torch.where(torch.rand(n, generator=rng) < 0.6, tokens % kinds, drawn)
+    drawn = torch.randint(groups, (n,), generator=rng)
+    group = torch.where(torch.rand(n, generator=rng) < 0.6, tokens % groups, drawn)
+    kind = each * group + torch.randint(each, (n,), generator=rng)
     resid = directions[kind] * torch.exp(0.5 * torch.randn(n, 1, generator=rng))
-    rows = directions.double().tolist()
-    cosines = torch.tensor([[cosine(a, b) for b in rows] for a in rows], dtype=torch.float64)
+    unit = directions.double() / directions.double().norm(dim=1, keepdim=True)
+    cosines = unit @ unit.T
     table = torch.zeros(kinds, types, dtype=torch.float64)  # how many rows of this direction have this token
     table.index_put_((kind, tokens), torch.ones(n, dtype=torch.float64), accumulate=True)
     same_ordered = (table.sum(0) ** 2).sum().item()
-    same_total = torch.einsum("kl,kt,lt->", cosines, table, table).item()
+    same_total = ((cosines @ table) * table).sum().item()
     if alike:
         want = (same_total - n) / (same_ordered - n)
     else:
-        everything = torch.einsum("kl,kt,lu->", cosines, table, table).item()
+        everything = (table.sum(1) @ cosines @ table.sum(1)).item()
         want = (everything - same_total) / (n * n - same_ordered)
     return Case((resid, tokens), want=want, limits=limits)
 
