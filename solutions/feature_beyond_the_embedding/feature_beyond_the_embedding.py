@@ -28,12 +28,12 @@ model, sae = load_model("mini-python"), dictionary.load()
 # %%
 _ = torch.set_grad_enabled(False)
 text = 'def total(prices):\n    """Return the sum of them all."""\n    return add(prices)\n'
-tokens = model.to_tokens(text)[0]
-fires = sae.encode(model(tokens[None], stop_at_layer=2)[0]) > 0
-inside = (tokens == model.to_single_token("Return")).cumsum(0) > 0
-inside &= (tokens == model.to_single_token("return")).cumsum(0) == 0
-unit = (fires[inside].float().mean(0) - fires[~inside].float().mean(0)).argmax()
-print("".join(f"[{word}]" if on else word for word, on in zip(model.to_str_tokens(text)[1:], fires[1:, unit])))
+words = model.to_str_tokens(text)
+fires = sae.encode(model(model.to_tokens(text), stop_at_layer=2)[0]) > 0
+docstring = fires[words.index("Return") : words.index('."""')]
+unit = (docstring.float().mean(0) - fires.float().mean(0)).argmax()
+marked = [f"[{word}]" if on else word for word, on in zip(words, fires[:, unit])]
+print("".join(marked[1:]))
 
 # %% [markdown]
 # In brackets: where the unit fires. It was picked because it looks so well on this text.

@@ -92,20 +92,22 @@ def bars(
 def heatmap(
     values: Any, *, rows: Sequence[Any], columns: Sequence[Any], x_title: str, y_title: str, colour_title: str
 ) -> Picture:
-    """A matrix as colours around zero, with its entries written into it where there are few.
+    """A matrix as colours around zero, or above it, with its entries written into it where there are few.
 
     >>> heatmap(scores, rows=["L0", "L1"], columns=["H0", "H1"], x_title="head", y_title="layer", colour_title="score")
     """
     z = [[float(f"{value:.4g}") for value in row] for row in values]
     reach = max((abs(value) for row in z for value in row), default=1.0) or 1.0
+    signed = any(value < 0 for row in z for value in row)
+    colours = [COLOURS[1], "#F5F5F5", COLOURS[0]] if signed else ["#F5F5F5", COLOURS[0]]
     few = len(z) * len(z[0]) <= 100
     trace = go.Heatmap(
         z=z,
         x=[str(c) for c in columns],
         y=[str(r) for r in rows],
-        zmin=-reach,
+        zmin=-reach if signed else 0,
         zmax=reach,
-        colorscale=[[0, COLOURS[1]], [0.5, "#F5F5F5"], [1, COLOURS[0]]],
+        colorscale=[[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)],
         colorbar={"title": {"text": colour_title}},
         texttemplate="%{z:.2f}" if few else None,
     )
