@@ -380,7 +380,7 @@ puzzle.recall("the story")
 # In rot13. Run the cell to decode it, once you have tried a part.
 
 # %% [markdown] reveal="answer"
-# Both, in the same dictionary, at the same precision. One of the eight units is a table: the token explains 94 % of it, and swapping the past hardly moves it. The busiest fires on a quarter of the English, on no token in particular: the token explains nothing of it, and without its past it might as well stand elsewhere.
+# Both, in the same dictionary, at much the same precision. One of the eight units is a table: the token explains 94 % of it, and swapping the past hardly moves it. The busiest fires on a quarter of the English, on no token in particular: the token explains next to nothing of it, and without its past it might as well stand elsewhere.
 #
 # That the token fails is not enough. It fails just as well on an untrained model, which mixes earlier tokens at random. What convinces is the same token firing in English and not in code, files that nobody searched, and a past that was changed by hand.
 #
