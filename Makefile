@@ -10,7 +10,7 @@ lab: $(VENV)/installed ## open JupyterLab on the series; ARGS goes to JupyterLab
 	$(BIN)/mechpuzzles start $(ARGS)
 
 test: $(VENV)/installed ## run every test, on all cores; ARGS goes to pytest
-	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 build: $(VENV)/installed ## make the notebooks, the release and the index from the puzzle folders
 	$(BIN)/mechpuzzles build

@@ -35,4 +35,4 @@ def serving(log: Path, cwd: Path, module: str, *arguments: str, **environment: s
         yield address
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(90)  # it first ends every kernel, and those that are still starting take longest

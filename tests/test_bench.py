@@ -6,6 +6,8 @@ import pytest
 
 from mechpuzzles import bench
 
+pytestmark = pytest.mark.xdist_group("bench")
+
 
 @pytest.fixture(scope="module")
 def geometry():

@@ -23,7 +23,11 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Without these, Chromium looks for services on the network at every start.
 QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 QUIET += ["--disable-component-update", "--disable-sync", "--no-sandbox"]
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default::ResourceWarning")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.filterwarnings("default::ResourceWarning"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from mechpuzzles import build, folders, index
 from mechpuzzles.verify import verify
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.xdist_group("build")
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def gradebook(course: Path):
     return Gradebook(f"sqlite:///{course}/gradebook.db")
 
 
-@pytest.fixture(scope="module", params=SLUGS)
+@pytest.fixture(scope="module", params=[pytest.param(s, marks=pytest.mark.xdist_group(f"nbgrader {s}")) for s in SLUGS])
 def graded(request, tmp_path_factory):
     """A course of five learners, through nbgrader's commands from release to export."""
     slug = request.param

@@ -19,6 +19,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from mechpuzzles.grading import warm
 
 pytestmark = [
+    pytest.mark.xdist_group("warm"),
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork"),
     pytest.mark.filterwarnings("default::ResourceWarning", "default::DeprecationWarning", "default::UserWarning"),
 ]
