@@ -195,10 +195,12 @@ def test_a_bad_request_is_refused_and_the_next_served(server, line, words):
     assert run("print('next')") == ["next\n"]
 
 
-def test_when_the_fork_server_is_killed_its_kernels_end_and_the_next_starts_another(server):
+def test_when_the_fork_server_is_killed_its_kernels_end_and_the_next_starts_another(server, tmp_path):
     first = server_pid(server)
+    source = "import os, signal, time; open('pid', 'w').write(str(os.getpid()))\n"
     with pytest.raises(DeadKernelError):
-        run(f"import os, signal, time; os.kill({first}, signal.SIGKILL); time.sleep(60)")
+        run(source + f"os.kill({first}, signal.SIGKILL); time.sleep(60)", cwd=str(tmp_path))
+    assert soon(lambda: not alive(int((tmp_path / "pid").read_text())))
     assert run("print('again')") == ["again\n"]
     assert server_pid(server) != first
 

@@ -10,6 +10,7 @@ called before every fork: one thread, one torch thread, no zmq context, no CUDA.
 """
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -43,6 +44,7 @@ PRELOAD = (
 MODELS = ("mini-gpt2", "mini-induction")  # one of each layout: loading them imports what loading imports
 IDLE_SECONDS = 900.0
 LONGEST_REQUEST = 1 << 20
+PR_SET_PDEATHSIG = 1
 
 
 class NotForkable(RuntimeError):
@@ -198,6 +200,7 @@ class Server:
 def run_kernel(request: dict[str, Any]) -> None:
     """Run ipykernel in this process as if it had been started with the request's arguments and environment."""
     os.setpgid(0, 0)
+    die_with_parent()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(request["env"])
@@ -215,6 +218,12 @@ def run_kernel(request: dict[str, Any]) -> None:
     from ipykernel.kernelapp import IPKernelApp
 
     IPKernelApp.launch_instance(argv=request["argv"])
+
+
+def die_with_parent() -> None:
+    """On Linux, be killed when the fork server ends, however it ends."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def read_line(connection: socket.socket) -> bytes:
