@@ -35,4 +35,8 @@ def serving(log: Path, cwd: Path, module: str, *arguments: str, **environment: s
         yield address
     finally:
         server.terminate()
-        server.wait(90)  # it first ends every kernel, and those that are still starting take longest
+        try:
+            server.wait(60)  # it first ends every kernel, and those that are still starting take longest
+        except subprocess.TimeoutExpired:
+            server.kill()  # its kernels end when they find it gone
+            server.wait()

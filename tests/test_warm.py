@@ -166,7 +166,7 @@ def test_hanging_up_ends_a_kernel_and_its_children(server, tmp_path):
 
 def test_the_end_of_a_kernel_says_what_it_cost(server, tmp_path):
     request = {"argv": ["--version"], "env": dict(os.environ), "cwd": str(tmp_path), "log": str(tmp_path / "log")}
-    kernel = warm.ForkedKernel(server, request)
+    kernel = warm.Forked(server, request)
     assert kernel.wait() == 0
     assert (tmp_path / "log").read_text()[0].isdigit()
     assert 0 <= kernel.spent["cpu_s"] < 5

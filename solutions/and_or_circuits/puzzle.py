@@ -353,9 +353,9 @@ TABLE_SYMPTOMS = (
         lambda want, outputs: want.mean(1, keepdim=True).expand(-1, 2),
         says="Both columns hold the mean of the two directions. Keep them apart: their difference is the news.",
     ),
-    Symptom.from_truth(
+    Symptom(
         "made_to_add",
-        lambda want, outputs: want / want.sum(0),
+        lambda got, want, outputs: got.shape == want.shape and scaled_to_one(got, want),
         says="Each column was scaled to sum to 1, as if effects had to add up. They need not.",
     ),
     Symptom.from_truth(
@@ -369,6 +369,16 @@ TABLE_SYMPTOMS = (
         says="These are means over all contexts. Each column asks about one context: all others corrupted, or all others clean.",
     ),
 )
+
+
+def scaled_to_one(got, want):
+    """Whether each column is the true one divided by its sum; also where that sum nearly vanishes."""
+    lengths, sums = got.norm(dim=0), got.sum(0)
+    return (
+        bool(((sums - 1).abs() <= 1e-4 * (1 + lengths)).all())
+        and torch.allclose((got / lengths).abs(), (want / want.norm(dim=0)).abs(), atol=1e-4)
+        and torch.allclose(lengths * want.sum(0).abs(), want.norm(dim=0), rtol=0.05)
+    )
 
 
 def by(rule):

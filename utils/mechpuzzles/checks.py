@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import secrets
 import sys
-import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from mechpuzzles.answers import Unreadable, distance, read, truth, with_article
-from mechpuzzles.limits import Exceeded, run_within
+from mechpuzzles.calls import call, copies
+from mechpuzzles.limits import Exceeded
 from mechpuzzles.verdicts import Case, Outcome, Run, Verdict, explain, not_attempted
 
 if TYPE_CHECKING:
@@ -49,7 +47,7 @@ def judge(part: Part, answer: Any, seeds: Iterable[int]) -> Verdict:
     for case in limited:
         if all(run.right for run in runs):
             runs.append(_run(part, answer, case))
-    return explain(part, answer, runs)
+    return explain(part, runs)
 
 
 def measure(part: Part, answer: Callable[..., Any], seed: int, limited: bool) -> float:
@@ -61,30 +59,24 @@ def measure(part: Part, answer: Callable[..., Any], seed: int, limited: bool) ->
     return max((_run(part, answer, case).gap for case in cases if (case.limits is not None) == limited), default=0.0)
 
 
-def _run(part: Part, answer: Callable[..., Any], case: Case) -> Run:
+def _run(part: Part, answer: Any, case: Case) -> Run:
     want = truth(_expected(part, case), part.kind)
-    run = Run(case, want)
-    given = _copies(case.inputs)
-    with _listening() as heard:
-        try:
-            value = run_within(case.limits, answer, *given) if case.limits else answer(*given)
-        except (Exception, SystemExit) as error:
-            run.error = error
-    run.noise = heard()
+    called = call(answer, case.inputs, case.limits, part.driver)
+    run = Run(case, want, error=called.error, line=called.line, noise=called.noise)
     if run.error is not None:
         return run
-    if isinstance(value, Exceeded):
-        run.got = value
+    if isinstance(called.value, Exceeded):
+        run.got = called.value
         return run
-    if value is ...:
+    if called.value is ...:
         run.error = NotImplementedError()
         return run
     try:
-        got = read(value, part.returns, part.kind)
+        got = read(called.value, part.returns, part.kind)
     except Unreadable as sentence:
         run.problem = "wrong_type", str(sentence)
         return run
-    if not all(_same(a, b) for a, b in zip(given, case.inputs, strict=True)):
+    if called.altered:
         run.problem = "changes_its_input", _ALTERED
         return run
     run.got = got
@@ -97,28 +89,7 @@ def _expected(part: Part, case: Case) -> Any:
         return case.want
     if part.spec is None:
         raise ValueError(f"{part.name} has no spec, and a case has no truth of its own")
-    return part.spec(*_copies(case.inputs))
-
-
-def _copies(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(i.clone() if isinstance(i, torch.Tensor) else i for i in inputs)
-
-
-def _same(a: Any, b: Any) -> bool:
-    return torch.equal(a, b) if isinstance(b, torch.Tensor) else a == b
-
-
-@contextlib.contextmanager
-def _listening():
-    """Keep what the learner's code prints and warns; the context's value returns it afterwards."""
-    out = io.StringIO()
-    with (
-        warnings.catch_warnings(record=True) as warned,
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(out),
-    ):
-        warnings.simplefilter("always")
-        yield lambda: out.getvalue() + "".join(f"{w.category.__name__}: {w.message}\n" for w in warned)
+    return part.spec(*copies(case.inputs))
 
 
 def show_markdown(text: str) -> None:

@@ -62,6 +62,10 @@ class Part:
     ``|got - want| <= tolerance * max(1, largest |want|)`` or, where that does not fit, where
     ``gap(got, want, *inputs) <= 1``.
 
+    A hook, or a function of a model, is not called with the inputs but by a public ``driver(answer, *inputs)`` of
+    `mechpuzzles.drivers`, which takes a model by its name: inputs and results are plain data, so that whoever grades
+    need not share a process, or a model, with the learner's code.
+
     The cases of a value's part draw what the learner was given, from their own seed (`Puzzle.variant`); symptoms,
     mutants and alternatives are functions of it.
     """
@@ -79,6 +83,7 @@ class Part:
     kind: str = "real"
     gap: Callable[..., float] | None = None
     value: bool = False
+    driver: Callable[..., Any] | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in answers.KINDS:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import enum
 import math
 import textwrap
-import traceback
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -94,6 +93,7 @@ class Run:
     got: Answer | None = None
     problem: tuple[str, str] | None = None  # name and sentence of what is wrong before any value is looked at
     error: BaseException | None = None
+    line: str = ""  # of the learner's, where the error came from
     gap: float = math.inf
     noise: str = ""
 
@@ -102,7 +102,7 @@ class Run:
         return self.gap <= 1
 
 
-def explain(part: Part, answer: Any, runs: list[Run]) -> Verdict:
+def explain(part: Part, runs: list[Run]) -> Verdict:
     """The verdict on a learner's function, from all its runs."""
     failed = next((run for run in runs if run.error is not None), None)
     gap = max((run.gap for run in runs), default=0.0)
@@ -110,7 +110,7 @@ def explain(part: Part, answer: Any, runs: list[Run]) -> Verdict:
         return not_attempted(part)
     noise = _noise(runs)
     if failed is not None:
-        return Verdict(part.name, Outcome.RAISED, (*_raised(part, answer, failed), *noise), gap=math.inf)
+        return Verdict(part.name, Outcome.RAISED, (*_raised(part, failed), *noise), gap=math.inf)
     wrong = [run for run in runs if not run.right]
     if not wrong:
         right = f"{part.name}: right on the public checks. {part.meaning}"
@@ -211,15 +211,13 @@ def _on_inputs(part: Part, inputs: tuple[Any, ...]) -> str:
     return f", on an input of shape {' and '.join(shapes)}" if shapes else ""
 
 
-def _raised(part: Part, answer: Callable[..., Any], run: Run) -> list[str]:
+def _raised(part: Part, run: Run) -> list[str]:
     error = run.error
     assert error is not None
     message = str(error).strip().splitlines()
     says = [f"{part.name}: your code raised {type(error).__name__}" + (f": {message[0]}" if message else ".")]
-    own_file = getattr(getattr(answer, "__code__", None), "co_filename", None)
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename == own_file]
-    if frames and frames[-1].line:
-        says.append(f"At this line of yours:  {frames[-1].line}")
+    if run.line:
+        says.append(f"At this line of yours:  {run.line}")
     if on := _on_inputs(part, run.case.inputs):
         says.append(f"It was called{on.removeprefix(',')}.")
     return says

@@ -1,9 +1,9 @@
-"""The process from which warm kernels are forked: `python -m mechpuzzles.grading.forkserver SOCKET`.
+"""The process from which graders are forked: `python -m mechpuzzles.grading.forkserver SOCKET`.
 
-Starting Python and importing torch, TransformerLens and ipykernel takes most of the time that grading a notebook
-takes. This process does it once, then forks itself for each kernel: a request is a line of JSON on a Unix socket
-({"argv", "env", "cwd"}), answered by {"pid"} and, when the kernel has ended, by {"status", "cpu_s", "max_mb"}. Whoever
-hangs up ends the kernel that was asked for.
+Starting Python and importing torch, TransformerLens and IPython takes most of the time that grading a notebook takes.
+This process does it once, then forks itself: a request is a line of JSON on a Unix socket with the ``kind`` of process
+to become (see `KINDS`), answered by {"pid"} and, when that process has ended, by {"status", "cpu_s", "max_mb"}. A file
+descriptor sent along is the new process's to talk on. Whoever hangs up ends the process that was asked for.
 
 A fork copies one thread only, so a lock that another thread holds stays locked for ever. `assert_forkable` is
 called before every fork: one thread, one torch thread, no zmq context, no CUDA.
@@ -37,6 +37,8 @@ PRELOAD = (
     "mechpuzzles.geometry",
     "mechpuzzles.plots",
     "mechpuzzles.models",
+    "mechpuzzles.grading.learner",
+    "mechpuzzles.grading.trusted",
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
     "IPython.core.interactiveshell",
@@ -87,11 +89,12 @@ def preload() -> None:
     torch.set_num_threads(1)
     for name in PRELOAD:
         importlib.import_module(name)
-    from mechpuzzles import load_model
+    from mechpuzzles import load_model, plots
 
     with torch.no_grad():
         for name in MODELS:
             load_model(name)(torch.tensor([[0, 1]]))
+    plots.bars({"a": 1.0}, x_title="", y_title="")._repr_mimebundle_()  # plotly's first figure takes seconds
     gc.collect()
     gc.freeze()  # the collector then leaves these pages shared
 
@@ -138,16 +141,20 @@ class Server:
         connection, _ = self.listener.accept()
         connection.settimeout(10)
         try:
-            request = json.loads(read_line(connection))
+            line, descriptors = read_request(connection)
+            request = json.loads(line)
             assert_forkable()
-        except (OSError, ValueError, NotForkable) as error:
+            become = KINDS[request.get("kind", "kernel")]
+        except (OSError, ValueError, KeyError, NotForkable) as error:
             with contextlib.suppress(OSError):
                 connection.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
             connection.close()
             return
         pid = os.fork()
         if pid == 0:
-            self.become_kernel(request, connection)
+            self.leave_to(become, request, descriptors, connection)
+        for descriptor in descriptors:
+            os.close(descriptor)
         self.connections[pid] = connection
         with contextlib.suppress(OSError):
             connection.sendall(json.dumps({"pid": pid}).encode() + b"\n")
@@ -177,8 +184,10 @@ class Server:
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(pid, signal.SIGKILL)
 
-    def become_kernel(self, request: dict[str, Any], connection: socket.socket) -> NoReturn:
-        """In the child: leave everything of the server behind, and run a kernel to its end."""
+    def leave_to(
+        self, become: Any, request: dict[str, Any], descriptors: list[int], connection: socket.socket
+    ) -> NoReturn:
+        """In the child: leave everything of the server behind, and be what was asked for to its end."""
         code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -187,7 +196,8 @@ class Server:
                 other.close()
             os.close(self.wake)
             os.close(self.waker)
-            run_kernel(request)
+            settle(request)
+            become(request, *descriptors)
             code = 0
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else 1
@@ -197,8 +207,8 @@ class Server:
             os._exit(code)  # what the server registered to run at its exit is not the child's to run
 
 
-def run_kernel(request: dict[str, Any]) -> None:
-    """Run ipykernel in this process as if it had been started with the request's arguments and environment."""
+def settle(request: dict[str, Any]) -> None:
+    """A process group, an environment, a folder, a log and random numbers of one's own."""
     os.setpgid(0, 0)
     die_with_parent()
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -209,15 +219,38 @@ def run_kernel(request: dict[str, Any]) -> None:
     for target, source in ((0, nothing), (1, log), (2, log)):
         os.dup2(source, target)
     os.chdir(request["cwd"])
-    sys.argv[:] = ["ipykernel_launcher.py", *request["argv"]]
-    random.seed()  # else all kernels would draw the same numbers
+    random.seed()  # else all children would draw the same numbers
     sys.modules["numpy"].random.seed()
     sys.modules["torch"].seed()
+
+
+def become_kernel(request: dict[str, Any]) -> None:
+    """Run ipykernel as if it had been started with the request's arguments and environment."""
+    sys.argv[:] = ["ipykernel_launcher.py", *request["argv"]]
     threads = os.environ.get("OMP_NUM_THREADS", "")
     sys.modules["torch"].set_num_threads(int(threads) if threads.isdigit() else os.cpu_count() or 1)
     from ipykernel.kernelapp import IPKernelApp
 
     IPKernelApp.launch_instance(argv=request["argv"])
+
+
+def become_learner(request: dict[str, Any], descriptor: int) -> None:
+    """Run a learner's code for a grader, in a sandbox unless the request says otherwise."""
+    from mechpuzzles.grading import learner, sandbox
+
+    if request["sandbox"]:
+        sandbox.enter(sandbox.Policy(**request["policy"]), keep=[descriptor])
+    learner.here.serve(socket.socket(fileno=descriptor))
+
+
+def become_grader(request: dict[str, Any], descriptor: int) -> None:
+    """Grade one notebook: the trusted side."""
+    from mechpuzzles.grading import trusted
+
+    trusted.serve(socket.socket(fileno=descriptor))
+
+
+KINDS: dict[str, Any] = {"kernel": become_kernel, "learner": become_learner, "grader": become_grader}
 
 
 def die_with_parent() -> None:
@@ -226,15 +259,18 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def read_line(connection: socket.socket) -> bytes:
-    """One line; ValueError if it does not end or is too long."""
-    line = b""
+def read_request(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """One line and the descriptors that came with it; ValueError if it does not end or is too long."""
+    line, descriptors = b"", []
     while not line.endswith(b"\n"):
-        more = connection.recv(65536)
+        more, sent, _, _ = socket.recv_fds(connection, 65536, 1)
+        descriptors += sent
         if not more or len(line) > LONGEST_REQUEST:
+            for descriptor in descriptors:
+                os.close(descriptor)
             raise ValueError("the request does not end")
         line += more
-    return line
+    return line, descriptors
 
 
 def main() -> None:
@@ -243,6 +279,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Before anything is imported: OpenMP, pyarrow's allocator and the tokenizers would start threads.
     os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
+    os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"  # plotly finds no notebook here
     os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
     serve(Path(sys.argv[1]), *(float(seconds) for seconds in sys.argv[2:3]))
 

@@ -30,6 +30,8 @@ from jupyter_client.provisioning import LocalProvisioner
 import mechpuzzles
 
 KERNEL = "mechpuzzles-warm"
+# A process can read the environment that it was started with, and a fork the one of whom it was forked from.
+HANDED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "HF_HOME", "HF_HUB_CACHE")
 START_SECONDS = 120.0  # for the fork server's imports, on a very busy machine
 
 
@@ -91,9 +93,16 @@ def start_server(path: Path, idle_seconds: float | None = None) -> subprocess.Po
     log = path.with_name(path.name + ".log")
     command = [sys.executable, "-m", "mechpuzzles.grading.forkserver", str(path)]
     command += [] if idle_seconds is None else [str(idle_seconds)]
+    environment = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
     with log.open("w") as file:
         server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd="/", start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            cwd="/",
+            env=environment,
+            start_new_session=True,
         )
     until = time.monotonic() + START_SECONDS
     while not reachable(path):
@@ -104,17 +113,22 @@ def start_server(path: Path, idle_seconds: float | None = None) -> subprocess.Po
     return server
 
 
-class ForkedKernel:
-    """What looks like a Popen of a kernel that the fork server forked; hanging up ends the kernel."""
+class Forked:
+    """What looks like a Popen of a process that the fork server forked; hanging up ends it.
+
+    ``descriptor`` is handed to the new process, to talk on; the caller still has to close its own.
+    """
 
     stdin = stdout = stderr = None
 
-    def __init__(self, path: Path, request: dict[str, Any]):
+    def __init__(self, path: Path, request: dict[str, Any], descriptor: int | None = None):
         self.returncode: int | None = None
         self.spent: dict[str, float] = {}  # cpu_s and max_mb, when it has ended
         self.connection = socket.socket(socket.AF_UNIX)
         self.connection.connect(str(path))
-        self.connection.sendall(json.dumps(request).encode() + b"\n")
+        line = json.dumps(request).encode() + b"\n"
+        sent = socket.send_fds(self.connection, [line], [] if descriptor is None else [descriptor])
+        self.connection.sendall(line[sent:])
         self.lines = self.connection.makefile("rb")
         answer = json.loads(self.lines.readline() or '{"error": "it hung up"}')
         if "error" in answer:
@@ -164,7 +178,7 @@ class WarmProvisioner(LocalProvisioner):
         cwd = os.path.abspath(kwargs.get("cwd") or os.getcwd())
         request: dict[str, Any] = {"argv": arguments, "env": dict(kwargs.get("env") or os.environ), "cwd": cwd}
         request["env"].pop("JPY_PARENT_PID", None)  # the kernel's parent is the fork server
-        kernel = ForkedKernel(ensure_server(), request)
+        kernel = Forked(ensure_server(), request)
         self.process = kernel  # type: ignore[assignment]
         self.pid = self.pgid = kernel.pid
         self.cwd = cwd

@@ -1,0 +1,72 @@
+"""Grade one job on this machine: fork a trusted grader for it, and wait for what it finds.
+
+A grader is forked for each notebook and ends with it, so no submission meets what another one left, and memory does not
+grow with the class.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from mechpuzzles.grading import warm
+
+SPARE_SECONDS = 120.0  # for the grader's own work, beyond what the learner's code may take
+
+
+def grade_job(job: dict[str, Any], puzzle: dict[str, bytes]) -> dict[str, Any]:
+    """The `mechpuzzles.grading.trusted.Result` of a job, as plain data; of one that could not be graded, why.
+
+    ``puzzle`` holds the puzzle's own files by name, its declaration among them. The result is {"outputs", "findings",
+    "cpu_s", "max_mb", "ran_all", "grader_cpu_s"} or {"failed"}. A grader that dies is tried once more.
+    """
+    with tempfile.TemporaryDirectory(prefix="mechpuzzles-") as scratch:
+        for name, content in puzzle.items():
+            path = Path(scratch, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        job = {**job, "folder": scratch}
+        done = _grade(job)
+        return _grade(job) if done.get("again") else done
+
+
+def _grade(job: dict[str, Any]) -> dict[str, Any]:
+    from mechpuzzles.grading.wire import Channel, Garbled, HungUp, Silent
+
+    environment = {name: value for name in warm.HANDED_ON if (value := os.environ.get(name))}
+    environment |= {"MECHPUZZLES_OFFLINE": "1", "NBGRADER_EXECUTION": "autograde"}
+    if who := os.environ.get("MECHPUZZLES_LEARNER"):
+        environment["MECHPUZZLES_LEARNER"] = who
+    ours, theirs = socket.socketpair()
+    with ours:
+        try:
+            with theirs:
+                request = {"kind": "grader", "env": environment, "cwd": job["folder"]}
+                grader = warm.Forked(warm.ensure_server(), request, theirs.fileno())
+        except (warm.NoForkServer, OSError) as error:
+            return {"failed": f"no grader could be started: {error}", "again": True}
+        seconds = job["bounds"]["notebook_seconds"] + SPARE_SECONDS
+        try:
+            channel = Channel(ours)
+            channel.send(job)
+            reply = channel.receive(seconds)
+        except (HungUp, Garbled) as error:
+            return {"failed": f"the grader ended without a result ({type(error).__name__})", "again": True}
+        except Silent:
+            return {"failed": f"the grader did not finish within {math.ceil(seconds)} seconds"}
+        finally:
+            grader.kill()
+            grader.wait()
+    if "failed" in reply:
+        return {"failed": str(reply["failed"]), "again": True}
+    return {**reply["result"], "grader_cpu_s": grader.spent.get("cpu_s", 0.0)}
+
+
+def job_data(cells: list[Any], released: list[Any], slug: str, **settings: Any) -> dict[str, Any]:
+    """A `mechpuzzles.grading.trusted.Job` as plain data, from `Cell`s."""
+    return {"cells": [asdict(c) for c in cells], "released": [asdict(c) for c in released], "slug": slug, **settings}
