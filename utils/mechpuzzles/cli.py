@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mechpuzzles import folders
@@ -146,6 +147,52 @@ def verify(slugs: Slugs = None, as_json: AsJson = False) -> None:
             errors.print(f"{report.slug}: {problem}", style="red", markup=False)
     if any(report.problems for report in reports):
         raise typer.Exit(1)
+
+
+@app.command()
+def grade(
+    course: Annotated[Path, typer.Option(help="A course directory: submitted/<learner>/<puzzle>/.")] = Path(),
+    puzzle: Annotated[
+        list[str] | None, typer.Option(help="Which puzzles; all that were submitted without any.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Graders at a time; as many as cores without.")] = None,
+    scheduler: Annotated[str | None, typer.Option(help="Grade on a Dask cluster, at tcp://host:port.")] = None,
+    no_sandbox: Annotated[bool, typer.Option("--no-sandbox", help="Run the learners' code as yourself.")] = False,
+    all_cells: Annotated[
+        bool, typer.Option("--all-cells", help="Run every cell, needed for the checks or not.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Grade also what has not changed.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Grade a course's submissions in sandboxes, and enter the marks into nbgrader's gradebook."""
+    try:
+        from mechpuzzles.grading import driver
+    except ImportError as error:
+        raise _refused(f"grading needs the extra [course]: {error}") from None
+    from mechpuzzles.grading.progress import Progress
+
+    try:
+        settings = driver.Settings(workers, scheduler, sandbox=not no_sandbox, all_cells=all_cells, again=again)
+        if no_sandbox:
+            errors.print(driver.NO_SANDBOX, style="bold red", markup=False)
+        with Progress(errors, quiet=as_json) as progress:
+            rows = driver.grade(driver.Course(course), puzzle, settings, progress.row)
+    except driver.Unusable as error:
+        raise _refused(str(error)) from None
+    if as_json:
+        _print_json([row.data() for row in rows])
+    else:
+        _print_rows(rows)
+    if any(row.status == "ungraded" for row in rows):
+        raise typer.Exit(1)
+
+
+def _print_rows(rows: list[Any]) -> None:
+    table = Table("learner", "puzzle", "score", "status", "message")
+    for row in rows:
+        score = "" if row.score is None else f"{row.score:g} of {row.max_score:g}"
+        table.add_row(row.learner, row.puzzle, score, row.status.replace("_", " "), escape(row.message))
+    console.print(table)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

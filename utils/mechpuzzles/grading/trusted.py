@@ -23,12 +23,12 @@ import resource
 import signal
 import socket
 import time
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mechpuzzles.calls import Called, Elsewhere
 from mechpuzzles.grading import warm
+from mechpuzzles.grading.jobs import Cell, Job, Result, job_from
 from mechpuzzles.grading.needs import Names, imported, names_in, names_of, needed
 from mechpuzzles.grading.wire import Channel, Garbled, HungUp, Silent, encode
 from mechpuzzles.limits import Exceeded, Limits
@@ -40,56 +40,6 @@ STARTS = 8  # of the learner's process, for one notebook
 TEXT = 4_000  # characters kept of an error's message
 UNSEEN = "A check that the notebook does not show failed."
 _HIDDEN = re.compile(r"#+\s*(BEGIN|END) HIDDEN TESTS")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A code cell as the grader sees it.
-
-    ``source`` is what the learner handed in, or for a cell that was locked or left alone what was released; a check's
-    ``tests`` are its text with hidden tests. ``fixed``: as released.
-    """
-
-    id: str
-    source: str
-    fixed: bool = False
-    tests: str | None = None
-    solution: bool = False  # the learner was to write it
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """Seconds of wall time for a cell, for a call, and for all that a notebook asks of the learner's process."""
-
-    cell_seconds: float = 60.0
-    call_seconds: float = 20.0
-    notebook_seconds: float = 300.0
-
-
-@dataclass(frozen=True)
-class Job:
-    """One notebook to grade, as plain data (see `job_from`)."""
-
-    cells: list[Cell]
-    released: list[Cell]  # the author's cells as released: which names are the learner's to define is read from these
-    slug: str
-    folder: str | None  # holds puzzle.py, on this machine
-    files: dict[str, bytes] = field(default_factory=dict)
-    bounds: Bounds = Bounds()
-    policy: dict[str, int] = field(default_factory=dict)
-    sandbox: bool = True
-    all_cells: bool = False
-
-
-@dataclass
-class Result:
-    """What grading came to: outputs by cell id, in the notebook format, and sentences for the learner."""
-
-    outputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    findings: list[str] = field(default_factory=list)
-    cpu_s: float = 0.0
-    max_mb: float = 0.0
-    ran_all: bool = False
 
 
 class Died(Exception):
@@ -111,12 +61,6 @@ def serve(end: socket.socket) -> None:
         channel.send({"failed": str(error)})
         return
     channel.send({"result": vars(result)})
-
-
-def job_from(data: dict[str, Any]) -> Job:
-    """A job from plain data."""
-    cells = {key: [Cell(**cell) for cell in data[key]] for key in ("cells", "released")}
-    return Job(**{**data, **cells, "bounds": Bounds(**data["bounds"])})
 
 
 def limit_memory(job: Job) -> None:

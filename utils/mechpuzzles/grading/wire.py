@@ -13,25 +13,20 @@ import select
 import socket
 import struct
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import torch
-
-from mechpuzzles.limits import Exceeded
+if TYPE_CHECKING:
+    import torch  # imported where a tensor is seen: who sends jobs needs none
 
 JSON_BYTES, BLOB_BYTES = 16 << 20, 512 << 20
 DEPTH = 24
 NAME = 60  # characters of a type's name
 _LENGTHS = struct.Struct(">II")
-_DTYPES = {
-    str(dtype).removeprefix("torch."): dtype
-    for dtype in (
-        *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64, torch.complex128),
-        *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
-    )
-}
-_SCALARS = {kind.__name__: kind for kind in (np.float64, np.float32, np.int64, np.int32, np.bool_)}
+_DTYPES = (
+    *("float64", "float32", "float16", "bfloat16", "complex64", "complex128"),
+    *("int64", "int32", "int16", "int8", "uint8", "bool"),
+)
+_SCALARS = ("float64", "float32", "int64", "int32", "bool_", "bool")
 
 
 class Garbled(ValueError):
@@ -128,20 +123,31 @@ def encode(value: Any, blob: bytearray, depth: int = 0) -> Any:
             "is": "dict",
             "of": [[encode(k, blob, depth + 1), encode(v, blob, depth + 1)] for k, v in value.items()],
         }
-    if type(value) in _SCALARS.values():
-        return {"is": "scalar", "type": type(value).__name__, "of": value.item()}
-    if type(value) is Exceeded:
+    kind = type(value)
+    if kind.__module__ == "mechpuzzles.limits" and kind.__name__ == "Exceeded":
         return {"is": "exceeded", "limit": value.limit, "what": value.what}
-    if type(value) is np.ndarray and value.dtype.kind in "fiubc":
-        return {"is": "array", "of": encode(torch.from_numpy(np.array(value)), blob, depth + 1)}
-    if type(value) in (torch.Tensor, torch.nn.Parameter) and value.layout == torch.strided:
-        name = str(value.dtype).removeprefix("torch.")
-        if name in _DTYPES:
-            flat = value.detach().cpu().contiguous().reshape(-1)
-            start = len(blob)
-            blob += flat.view(torch.uint8).numpy().tobytes() if flat.numel() else b""
-            return {"is": "tensor", "dtype": name, "shape": list(value.shape), "from": start}
+    if kind.__module__ == "numpy" and kind.__name__ in _SCALARS:
+        return {"is": "scalar", "type": kind.__name__, "of": value.item()}
+    if kind.__module__ == "numpy" and kind.__name__ == "ndarray" and value.dtype.kind in "fiubc":
+        import torch
+
+        return {"is": "array", "of": encode(torch.from_numpy(value.copy()), blob, depth + 1)}
+    if kind.__module__ in ("torch", "torch.nn.parameter") and kind.__name__ in ("Tensor", "Parameter"):
+        return _encode_tensor(value, blob)
     return {"is": "opaque", "type": type(value).__name__[:NAME]}
+
+
+def _encode_tensor(value: torch.Tensor, blob: bytearray) -> dict[str, Any]:
+    import torch
+
+    name = str(value.dtype).removeprefix("torch.")
+    if value.layout != torch.strided or name not in _DTYPES:
+        return {"is": "opaque", "type": f"{name}Tensor"}
+    flat = value.detach().cpu().contiguous().reshape(-1)
+    start = len(blob)
+    if flat.numel():
+        blob += flat.view(torch.uint8).numpy().tobytes()
+    return {"is": "tensor", "dtype": name, "shape": list(value.shape), "from": start}
 
 
 def decode(data: Any, blob: bytearray, depth: int = 0) -> Any:
@@ -163,22 +169,29 @@ def decode(data: Any, blob: bytearray, depth: int = 0) -> Any:
             return ...
         case "integer":
             return int(data["text"][:10_000], 16)
-        case "scalar":
-            return _SCALARS[data["type"]](data["of"])
+        case "scalar" if data["type"] in _SCALARS:
+            import numpy
+
+            return getattr(numpy, data["type"])(data["of"])
         case "exceeded" if data["limit"] in ("memory", "time"):
+            from mechpuzzles.limits import Exceeded
+
             return Exceeded(data["limit"], str(data["what"])[:200])
         case "array":
             return decode(data["of"], blob, depth + 1).numpy()
         case "tensor":
-            return _tensor(_DTYPES[data["dtype"]], [int(size) for size in data["shape"]], int(data["from"]), blob)
+            return _tensor(data["dtype"], [int(size) for size in data["shape"]], int(data["from"]), blob)
         case "opaque":
             return opaque(str(data["type"]))
     raise Garbled("an unknown kind of value")
 
 
-def _tensor(dtype: torch.dtype, shape: list[int], start: int, blob: bytearray) -> torch.Tensor:
-    if min(shape, default=0) < 0 or len(shape) > DEPTH:
-        raise Garbled("a tensor without a shape")
+def _tensor(name: str, shape: list[int], start: int, blob: bytearray) -> torch.Tensor:
+    import torch
+
+    if name not in _DTYPES or min(shape, default=0) < 0 or len(shape) > DEPTH:
+        raise Garbled("a tensor without type or shape")
+    dtype = getattr(torch, name)
     end = start + math.prod(shape) * dtype.itemsize
     if not 0 <= start <= end <= len(blob):
         raise Garbled("a tensor without its bytes")

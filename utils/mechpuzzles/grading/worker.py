@@ -10,17 +10,17 @@ import math
 import os
 import socket
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from mechpuzzles.grading import warm
+from mechpuzzles.grading.wire import Channel, Garbled, HungUp, Silent
 
 SPARE_SECONDS = 120.0  # for the grader's own work, beyond what the learner's code may take
 
 
 def grade_job(job: dict[str, Any], puzzle: dict[str, bytes]) -> dict[str, Any]:
-    """The `mechpuzzles.grading.trusted.Result` of a job, as plain data; of one that could not be graded, why.
+    """The `mechpuzzles.grading.jobs.Result` of a job, as plain data; of one that could not be graded, why.
 
     ``puzzle`` holds the puzzle's own files by name, its declaration among them. The result is {"outputs", "findings",
     "cpu_s", "max_mb", "ran_all", "grader_cpu_s"} or {"failed"}. A grader that dies is tried once more.
@@ -36,8 +36,6 @@ def grade_job(job: dict[str, Any], puzzle: dict[str, bytes]) -> dict[str, Any]:
 
 
 def _grade(job: dict[str, Any]) -> dict[str, Any]:
-    from mechpuzzles.grading.wire import Channel, Garbled, HungUp, Silent
-
     environment = {name: value for name in warm.HANDED_ON if (value := os.environ.get(name))}
     environment |= {"MECHPUZZLES_OFFLINE": "1", "NBGRADER_EXECUTION": "autograde"}
     if who := os.environ.get("MECHPUZZLES_LEARNER"):
@@ -65,8 +63,3 @@ def _grade(job: dict[str, Any]) -> dict[str, Any]:
     if "failed" in reply:
         return {"failed": str(reply["failed"]), "again": True}
     return {**reply["result"], "grader_cpu_s": grader.spent.get("cpu_s", 0.0)}
-
-
-def job_data(cells: list[Any], released: list[Any], slug: str, **settings: Any) -> dict[str, Any]:
-    """A `mechpuzzles.grading.trusted.Job` as plain data, from `Cell`s."""
-    return {"cells": [asdict(c) for c in cells], "released": [asdict(c) for c in released], "slug": slug, **settings}

@@ -1,0 +1,447 @@
+"""Grade a course directory: read each submission, hand it to a grader, and enter what it found by nbgrader's own means.
+
+Graders run side by side; this process alone writes the gradebook and the course's folders. What was graded leaves a
+mark beside the autograded notebook, so that the next run grades what changed, and so that a run that was stopped at any
+point is continued by the next.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import copy
+import hashlib
+import json
+import logging
+import os
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import nbformat
+from nbconvert.preprocessors import ClearMetadataPreprocessor
+from nbformat import NotebookNode
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.converters import Autograde, GenerateAssignment
+from nbgrader.converters.base import NbGraderException
+from nbgrader.coursedir import CourseDirectory
+from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, LimitOutput, SaveAutoGrades
+from nbgrader.utils import parse_utc, rmtree
+from sqlalchemy.exc import SAWarning, SQLAlchemyError
+from traitlets.config import Config, PyFileConfigLoader
+
+import mechpuzzles
+from mechpuzzles.grading import execute, sandbox, submissions, worker
+
+MARK = ".mechpuzzles.json"
+TRIES, PAUSE = 4, 0.5  # of writing the gradebook; seconds before the second, doubled each time
+
+log = logging.getLogger("mechpuzzles.nbgrader")
+
+
+class _Heard(logging.Handler):
+    """Keeps the last error that nbgrader logged: its exceptions only say to look there."""
+
+    last = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.ERROR and "Traceback" in record.getMessage():
+            self.last = record.getMessage().strip().splitlines()[-1]
+
+
+heard = _Heard()
+log.addHandler(heard)
+log.propagate = False
+
+
+class Unusable(ValueError):
+    """The course directory cannot be graded; the message says why."""
+
+
+class Pool(Protocol):
+    """Where jobs run: threads that wait for graders of this machine, or a cluster."""
+
+    size: int
+
+    def submit(self, job: dict[str, Any], puzzle: dict[str, bytes]) -> concurrent.futures.Future:
+        """Grade a job; the future of `mechpuzzles.grading.worker.grade_job`."""
+
+    def close(self) -> None:
+        """Give up what has not begun."""
+
+
+class LocalPool:
+    """Graders on this machine."""
+
+    def __init__(self, size: int):
+        self.size = size
+        self.threads = concurrent.futures.ThreadPoolExecutor(size, thread_name_prefix="grader")
+
+    def submit(self, job: dict[str, Any], puzzle: dict[str, bytes]) -> concurrent.futures.Future:
+        return self.threads.submit(worker.grade_job, job, puzzle)
+
+    def close(self) -> None:
+        self.threads.shutdown(cancel_futures=True)
+
+
+NO_SANDBOX = (
+    "NO SANDBOX: the learners' code runs as you, on this machine, with your files and your network. "
+    "Only for code that you have read, or in a virtual machine that you will throw away."
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a course is graded. Without ``workers``, as many graders at a time as this machine has cores."""
+
+    workers: int | None = None
+    scheduler: str | None = None
+    sandbox: bool = True
+    all_cells: bool = False
+    again: bool = False
+
+    def pool(self) -> Pool:
+        """Where the jobs run; raises Unusable where nothing may run."""
+        if self.scheduler is not None:
+            from mechpuzzles.grading import cluster
+
+            return cluster.connect(self.scheduler, self.sandbox)
+        if self.sandbox and (problem := sandbox.problem()):
+            raise Unusable(f"{problem} Nothing was graded. (--no-sandbox grades without; read what it says.)")
+        return LocalPool(self.workers or os.cpu_count() or 1)
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one submission came out. ``status`` is graded, needs_manual (a person has still to mark a text), ungraded
+    (nothing is known against the learner; grade again) or rejected (there was nothing to grade); the last two have no
+    score."""
+
+    learner: str
+    puzzle: str
+    score: float | None
+    max_score: float
+    status: str
+    message: str
+    graded_now: bool = True
+
+    def data(self) -> dict[str, Any]:
+        """The row as `mechpuzzles grade --json` prints it."""
+        return {key: value for key, value in asdict(self).items() if key != "graded_now"}
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A puzzle as the course has it."""
+
+    slug: str
+    released: NotebookNode
+    sources: dict[str, execute.SourceCell]
+    files: dict[str, bytes]
+    max_score: float
+    digest: str
+
+
+class Course:
+    """A course directory, by its nbgrader configuration."""
+
+    def __init__(self, root: Path):
+        self.root = root.resolve()
+        beside = str(Path(sys.executable).parent)
+        if beside not in os.environ["PATH"].split(os.pathsep):  # nbgrader calls alembic by name
+            os.environ["PATH"] = beside + os.pathsep + os.environ["PATH"]
+        self.config = Config()
+        if (self.root / "nbgrader_config.py").is_file():
+            self.config = PyFileConfigLoader("nbgrader_config.py", path=str(self.root)).load_config()
+        self.config.CourseDirectory.root = str(self.root)
+        self.coursedir = CourseDirectory(config=self.config)
+        self.settings = execute.TrustedExecute(config=self.config).settings()
+
+    def folder(self, step: str, learner: str, slug: str) -> Path:
+        """The course's folder of a step ("submitted_directory", ...) for a learner and a puzzle."""
+        return Path(self.coursedir.format_path(getattr(self.coursedir, step), learner, slug))
+
+    def book(self) -> Gradebook:
+        """The gradebook."""
+        return Gradebook(self.coursedir.db_url, self.coursedir.course_id)
+
+    def submitted(self, slugs: list[str] | None) -> list[tuple[str, str]]:
+        """Learners and puzzles with a folder of a submission, in order; raises Unusable if there is none."""
+        folder = Path(self.coursedir.format_path(self.coursedir.submitted_directory, ".", ".")).resolve()
+        if not folder.is_dir():
+            raise Unusable(f"{self.root} has no {self.coursedir.submitted_directory}/<learner>/<puzzle>/ to grade")
+        excluded = set(filter(None, self.coursedir.student_id_exclude.split(",")))
+        there = [
+            (learner.name, puzzle.name)
+            for learner in sorted(folder.iterdir())
+            if learner.is_dir() and not learner.name.startswith(".") and learner.name not in excluded
+            for puzzle in sorted(learner.iterdir())
+            if not puzzle.name.startswith(".") and (slugs is None or puzzle.name in slugs)
+        ]
+        if not there:
+            which = f" of {', '.join(slugs)}" if slugs else ""
+            raise Unusable(f"there is no submission{which} in {folder}")
+        return there
+
+    def assignment(self, slug: str) -> Assignment:
+        """The puzzle, entered into the gradebook if it is not there yet; raises Unusable without a source."""
+        source = self.folder("source_directory", ".", slug)
+        if not (source / f"{slug}.ipynb").is_file():
+            raise Unusable(f"{slug} is no puzzle of this course: {source / slug}.ipynb is missing")
+        with self.book() as book:
+            try:
+                book.find_notebook(slug, slug)
+                known = True
+            except MissingEntry:
+                known = False
+        released = self._release(slug, enter=not known)
+        with self.book() as book:
+            sources = execute.source_cells(book, slug)
+            max_score = float(book.find_assignment(slug).max_score)
+        files = execute.puzzle_files(source)
+        told = {"cells": {k: asdict(v) for k, v in sources.items()}, "settings": str(self.settings)}
+        digest = hashlib.sha256(json.dumps([told, mechpuzzles.__version__], sort_keys=True).encode())
+        for name, content in sorted(files.items()):
+            digest.update(name.encode() + content)
+        return Assignment(slug, released, sources, files, max_score, digest.hexdigest())
+
+    def _release(self, slug: str, enter: bool) -> NotebookNode:
+        """The notebook that learners got; to enter it into the gradebook nbgrader's generate_assignment makes it."""
+        path = self.folder("release_directory", ".", slug) / f"{slug}.ipynb"
+        if path.is_file() and not enter:
+            return nbformat.read(path, as_version=4)
+        with tempfile.TemporaryDirectory() as scratch:
+            config = copy.deepcopy(self.config)
+            config.CourseDirectory.release_directory = scratch
+            config.CourseDirectory.assignment_id = slug
+            converter = GenerateAssignment(coursedir=CourseDirectory(config=config), config=config)
+            converter.log, converter.force = log, True
+            converter.no_database = not enter
+            converter.start()
+            made = nbformat.read(Path(scratch, slug, f"{slug}.ipynb"), as_version=4)
+        return nbformat.read(path, as_version=4) if path.is_file() else made
+
+
+def grade(
+    course: Course,
+    slugs: list[str] | None,
+    settings: Settings,
+    progress: Callable[[Row, int], None] = lambda row, total: None,
+) -> list[Row]:
+    """Grade what was submitted and has changed since it was graded; a row for each submission, in order.
+
+    ``progress`` hears of each row as it comes, and how many there will be. Raises Unusable where nothing can be graded.
+    """
+    there = course.submitted(slugs)
+    pool = settings.pool()
+    run = {**course.settings, "sandbox": settings.sandbox and course.settings["sandbox"]}
+    run["all_cells"] = settings.all_cells or run["all_cells"]
+    assignments = {slug: course.assignment(slug) for slug in sorted({slug for _, slug in there})}
+    rows: dict[tuple[str, str], Row] = {}
+
+    def enter(row: Row) -> None:
+        rows[row.learner, row.puzzle] = row
+        progress(row, len(there))
+
+    waiting: dict[concurrent.futures.Future, tuple[str, Assignment, submissions.Submission]] = {}
+    try:
+        for learner, slug in there:
+            assignment = assignments[slug]
+            submission = submissions.read(
+                course.folder("submitted_directory", learner, slug), assignment.released, slug
+            )
+            if not settings.again and (row := _known(course, learner, assignment, submission)):
+                enter(row)
+            elif submission.notebook is None:
+                enter(_refuse(course, learner, assignment, submission, "rejected", submission.findings))
+            else:
+                job = execute.job_of(submission.notebook, assignment.sources, assignment.released, slug, **run)
+                job = replace(job, files=submission.files)
+                waiting[pool.submit(asdict(job), assignment.files)] = (learner, assignment, submission)
+            while len(waiting) >= 2 * pool.size:
+                _collect(course, waiting, enter)
+        while waiting:
+            _collect(course, waiting, enter)
+    finally:
+        pool.close()
+    return [rows[key] for key in there]
+
+
+def _collect(course: Course, waiting: dict, enter: Callable[[Row], None]) -> None:
+    """Enter the results of the jobs that are done, once there is one."""
+    done, _ = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
+    for future in done:
+        learner, assignment, submission = waiting.pop(future)
+        try:
+            found = future.result()
+        except Exception as error:  # of a pool: a lost worker, a broken connection
+            found = {"failed": f"{type(error).__name__}: {error}"}
+        enter(_enter(course, learner, assignment, submission, found))
+
+
+def _enter(
+    course: Course, learner: str, assignment: Assignment, submission: submissions.Submission, found: dict[str, Any]
+) -> Row:
+    """Enter a grader's result into the gradebook and the course's folders."""
+    if "failed" in found:
+        return _refuse(course, learner, assignment, submission, "ungraded", (*submission.findings, found["failed"]))
+    findings = (*submission.findings, *found["findings"])
+    try:
+        _autograde(course, learner, assignment, submission, found)
+        score, waits = _marks(course, learner, assignment)
+    except (NbGraderException, SQLAlchemyError, execute.NotGraded, OSError) as error:
+        return _refuse(course, learner, assignment, submission, "ungraded", (*findings, _said(error)))
+    row = Row(
+        learner, assignment.slug, score, assignment.max_score, "needs_manual" if waits else "graded", " ".join(findings)
+    )
+    _leave_mark(course, assignment, submission, row)
+    return row
+
+
+def _said(error: Exception) -> str:
+    why = heard.last if isinstance(error, NbGraderException) and heard.last else str(error).strip() or repr(error)
+    return f"The marks could not be entered: {why.splitlines()[0]}"
+
+
+def _patiently(act: Callable[[], None]) -> None:
+    """Do something with the database, again after a pause if it is locked or away."""
+    for attempt in range(TRIES):
+        try:
+            return act()
+        except (NbGraderException, SQLAlchemyError):
+            if attempt == TRIES - 1:
+                raise
+            time.sleep(PAUSE * 2**attempt)
+
+
+def _autograde(
+    course: Course, learner: str, assignment: Assignment, submission: submissions.Submission, found: dict[str, Any]
+) -> None:
+    """nbgrader's own autograding of one submission, with a grader's outputs in the place of execution."""
+
+    def fill(notebook: NotebookNode, resources: dict[str, Any]) -> tuple[NotebookNode, dict[str, Any]]:
+        execute.fill(notebook, found, submission.findings)
+        return notebook, resources
+
+    with tempfile.TemporaryDirectory() as staged:
+        _stage(course, Path(staged, learner, assignment.slug), learner, assignment.slug, submission)
+        config = copy.deepcopy(course.config)
+        config.CourseDirectory.submitted_directory = staged
+        config.CourseDirectory.db_url = course.coursedir.db_url
+        config.CourseDirectory.assignment_id = assignment.slug
+        config.CourseDirectory.student_id = learner
+        config.Autograde.autograde_preprocessors = [
+            *(fill, ClearMetadataPreprocessor, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata)
+        ]
+
+        def convert() -> None:
+            heard.last = ""
+            converter = Autograde(coursedir=CourseDirectory(config=config), config=config)
+            converter.log, converter.force = log, True
+            converter.start()
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", SAWarning)  # nbgrader's, at a learner's first submission
+            _patiently(convert)
+
+
+def _stage(course: Course, folder: Path, learner: str, slug: str, submission: submissions.Submission) -> None:
+    """Write what was accepted of a submission, for nbgrader to read."""
+    for name, content in submission.files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    folder.mkdir(parents=True, exist_ok=True)
+    assert submission.notebook is not None
+    nbformat.write(submission.notebook, folder / f"{slug}.ipynb")
+    if stamp := _timestamp(course.folder("submitted_directory", learner, slug) / "timestamp.txt"):
+        (folder / "timestamp.txt").write_text(stamp)
+
+
+def _timestamp(path: Path) -> str | None:
+    """nbgrader's note of when a submission was collected, if it is one."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with open(descriptor, encoding="utf-8") as file:
+            stamp = file.read(200).strip()
+        parse_utc(stamp)
+    except (OSError, ValueError, OverflowError):
+        return None
+    return stamp
+
+
+def _marks(course: Course, learner: str, assignment: Assignment) -> tuple[float, bool]:
+    """The score, and whether a person has still to mark something."""
+    with course.book() as book:
+        submission = book.find_submission(assignment.slug, learner)
+        return float(submission.score), bool(submission.needs_manual_grade)
+
+
+def _refuse(
+    course: Course,
+    learner: str,
+    assignment: Assignment,
+    submission: submissions.Submission,
+    status: str,
+    findings: tuple[str, ...],
+) -> Row:
+    """Enter a submission without marks: none of its checks has a score, and a person is to look at it."""
+
+    def enter() -> None:
+        with course.book() as book, warnings.catch_warnings():
+            warnings.simplefilter("ignore", SAWarning)
+            book.update_or_create_student(learner)
+            entry = book.update_or_create_submission(assignment.slug, learner)
+            for notebook in entry.notebooks:
+                for mark in notebook.grades:
+                    mark.auto_score, mark.needs_manual_grade = None, True
+            book.db.commit()
+
+    said = " ".join(findings)
+    try:
+        _patiently(enter)
+    except (NbGraderException, SQLAlchemyError) as error:
+        said = f"{said} {_said(error)}".strip()
+    row = Row(learner, assignment.slug, None, assignment.max_score, status, said)
+    folder = course.folder("autograded_directory", learner, assignment.slug)
+    if folder.exists():
+        rmtree(str(folder))
+    folder.mkdir(parents=True)
+    notebook = copy.deepcopy(assignment.released)
+    notebook.metadata["mechpuzzles"] = {execute.FINDINGS: list(findings), "status": status}
+    nbformat.write(notebook, folder / f"{assignment.slug}.ipynb")
+    if status == "rejected":
+        _leave_mark(course, assignment, submission, row)
+    return row
+
+
+# What was graded before ------------------------------------------------------------------------------------------
+
+
+def _leave_mark(course: Course, assignment: Assignment, submission: submissions.Submission, row: Row) -> None:
+    """Note what was graded, when everything else is written."""
+    path = course.folder("autograded_directory", row.learner, row.puzzle) / MARK
+    note = {"submission": submission.digest, "assignment": assignment.digest, "status": row.status}
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(note | {"message": row.message}))
+    fresh.replace(path)
+
+
+def _known(course: Course, learner: str, assignment: Assignment, submission: submissions.Submission) -> Row | None:
+    """The row of a submission that was graded as it is now, with the marks that the gradebook has by now."""
+    try:
+        note = json.loads((course.folder("autograded_directory", learner, assignment.slug) / MARK).read_text())
+        if (note["submission"], note["assignment"]) != (submission.digest, assignment.digest):
+            return None
+        message, status = str(note["message"]), str(note["status"])
+        if status == "rejected":
+            return Row(learner, assignment.slug, None, assignment.max_score, status, message, graded_now=False)
+        score, waits = _marks(course, learner, assignment)
+    except (OSError, ValueError, KeyError, TypeError, MissingEntry):
+        return None
+    status = "needs_manual" if waits else "graded"
+    return Row(learner, assignment.slug, score, assignment.max_score, status, message, graded_now=False)
