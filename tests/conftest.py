@@ -1,6 +1,8 @@
 """What every test starts from: offline, one torch thread, a log of its own."""
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,15 @@ def _one_thread() -> None:
     import torch
 
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def fork_server(tmp_path_factory) -> Iterator[Path]:
+    """A fork server for all tests of this process."""
+    from .forking import own_fork_server
+
+    with own_fork_server(tmp_path_factory.mktemp("warm")) as path:
+        yield path
 
 
 def missing(what: str) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -18,36 +17,13 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from mechpuzzles.grading import warm
 
+from .forking import needs_linux, server_pid, stop
+
 pytestmark = [
     pytest.mark.xdist_group("warm"),
-    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork"),
+    needs_linux,
     pytest.mark.filterwarnings("default::ResourceWarning", "default::DeprecationWarning", "default::UserWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A fork server of these tests' own."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("warm")
-        patch.setenv("TMPDIR", str(folder))
-        patch.setattr(warm.tempfile, "tempdir", None)
-        path = warm.ensure_server()
-        yield path
-        stop(path)
-
-
-def server_pid(path) -> int:
-    """Who listens on a Unix socket, as the kernel knows."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.connect(str(path))
-        peer = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    return int.from_bytes(peer[:4], sys.byteorder)
-
-
-def stop(path) -> None:
-    with contextlib.suppress(OSError):
-        os.kill(server_pid(path), signal.SIGKILL)
 
 
 def run(*sources: str, kernel: str = warm.KERNEL, cwd: str = "/tmp", **settings) -> list[str]:
@@ -84,9 +60,9 @@ print(os.getpgid(0) == os.getpid(), [fd for fd in range(100) if os.path.exists(f
 """
 
 
-def test_a_warm_kernel_is_as_a_cold_one(server, tmp_path):
+def test_a_warm_kernel_is_as_a_cold_one(fork_server, tmp_path):
     """Where it runs, what it finds, and how it computes."""
-    setup = f"import socket; ours = {str(server)!r}"
+    setup = f"import socket; ours = {str(fork_server)!r}"
     compute = "from mechpuzzles import load_model; print(load_model('mini-gpt2')(torch.tensor([[3, 1]])).sum().item())"
     _, about, value = run(setup, ABOUT_ITSELF, compute, cwd=str(tmp_path))
     _, about_cold, value_cold = run(setup, ABOUT_ITSELF, compute, cwd=str(tmp_path), kernel="python3")
@@ -97,7 +73,7 @@ def test_a_warm_kernel_is_as_a_cold_one(server, tmp_path):
     assert sockets == "True []"
 
 
-def test_it_starts_in_a_fraction_of_the_time(server):
+def test_it_starts_in_a_fraction_of_the_time(fork_server):
     started = time.perf_counter()
     run("from mechpuzzles import load_model, load_puzzle, plots")
     warm_seconds = time.perf_counter() - started
@@ -106,7 +82,7 @@ def test_it_starts_in_a_fraction_of_the_time(server):
     assert time.perf_counter() - started > 3 * warm_seconds
 
 
-def test_kernels_share_nothing(server):
+def test_kernels_share_nothing(fork_server):
     imports = "import os, sys, torch, math\n"
     change = "math.pi = 3; os.environ['MINE'] = '1'; torch.zeros = None; sys.path.insert(0, 'x')"
     run(imports + change, "import builtins; builtins.print = None")
@@ -115,13 +91,13 @@ def test_kernels_share_nothing(server):
     assert not seen.endswith("x\n")
 
 
-def test_two_kernels_draw_different_numbers(server):
+def test_two_kernels_draw_different_numbers(fork_server):
     draw = "import random, numpy, torch; print(random.random(), numpy.random.rand(), torch.rand(1).item())"
     first, second = (run(draw)[0].split() for _ in range(2))
     assert not set(first) & set(second)
 
 
-def test_a_second_thread_in_a_child_computes(server):
+def test_a_second_thread_in_a_child_computes(fork_server):
     """A fork that copied a held lock would hang here."""
     source = """
 import threading, torch
@@ -133,20 +109,20 @@ print((torch.ones(512, 512) @ torch.ones(512, 512)).sum().item())
     assert run(source, timeout=60) == ["134217728.0\n"]
 
 
-def test_endless_loops_are_interrupted(server):
+def test_endless_loops_are_interrupted(fork_server):
     with pytest.raises(CellTimeoutError):
         run("while True: pass", timeout=2)
     shown = run("while True: pass", "print('on')", timeout=2, interrupt_on_timeout=True, allow_errors=True)
     assert shown[1] == "on\n"
 
 
-def test_a_killed_kernel_is_one_dead_kernel(server):
+def test_a_killed_kernel_is_one_dead_kernel(fork_server):
     with pytest.raises(DeadKernelError):
         run("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert run("print('next')") == ["next\n"]
 
 
-def test_hanging_up_ends_a_kernel_and_its_children(server, tmp_path):
+def test_hanging_up_ends_a_kernel_and_its_children(fork_server, tmp_path):
     manager = KernelManager(kernel_name=warm.KERNEL)
     manager.start_kernel(cwd=str(tmp_path))
     client = manager.client()
@@ -164,9 +140,9 @@ def test_hanging_up_ends_a_kernel_and_its_children(server, tmp_path):
     manager.cleanup_resources()
 
 
-def test_the_end_of_a_kernel_says_what_it_cost(server, tmp_path):
+def test_the_end_of_a_kernel_says_what_it_cost(fork_server, tmp_path):
     request = {"argv": ["--version"], "env": dict(os.environ), "cwd": str(tmp_path), "log": str(tmp_path / "log")}
-    kernel = warm.Forked(server, request)
+    kernel = warm.Forked(fork_server, request)
     assert kernel.wait() == 0
     assert (tmp_path / "log").read_text()[0].isdigit()
     assert 0 <= kernel.spent["cpu_s"] < 5
@@ -181,9 +157,9 @@ def test_the_end_of_a_kernel_says_what_it_cost(server, tmp_path):
         (b"", "the request does not end"),
     ],
 )
-def test_a_bad_request_is_refused_and_the_next_served(server, line, words):
+def test_a_bad_request_is_refused_and_the_next_served(fork_server, line, words):
     with socket.socket(socket.AF_UNIX) as caller:
-        caller.connect(str(server))
+        caller.connect(str(fork_server))
         with contextlib.suppress(BrokenPipeError):
             caller.sendall(line)
             caller.shutdown(socket.SHUT_WR)
@@ -195,14 +171,14 @@ def test_a_bad_request_is_refused_and_the_next_served(server, line, words):
     assert run("print('next')") == ["next\n"]
 
 
-def test_when_the_fork_server_is_killed_its_kernels_end_and_the_next_starts_another(server, tmp_path):
-    first = server_pid(server)
+def test_when_the_fork_server_is_killed_its_kernels_end_and_the_next_starts_another(fork_server, tmp_path):
+    first = server_pid(fork_server)
     source = "import os, signal, time; open('pid', 'w').write(str(os.getpid()))\n"
     with pytest.raises(DeadKernelError):
         run(source + f"os.kill({first}, signal.SIGKILL); time.sleep(60)", cwd=str(tmp_path))
     assert soon(lambda: not alive(int((tmp_path / "pid").read_text())))
     assert run("print('again')") == ["again\n"]
-    assert server_pid(server) != first
+    assert server_pid(fork_server) != first
 
 
 def test_two_callers_at_once_start_one_server(tmp_path):

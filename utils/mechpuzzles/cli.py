@@ -256,5 +256,29 @@ def bench_geometry(as_json: AsJson = False) -> None:
     )
 
 
+@bench_app.command("grading")
+def bench_grading(
+    submissions: Annotated[int, typer.Option(min=4)] = 20,
+    puzzle: Annotated[str, typer.Option()] = "similar_embeddings",
+    stock: Annotated[bool, typer.Option(help="Run stock nbgrader too, some ten seconds for each submission.")] = True,
+    as_json: AsJson = False,
+) -> None:
+    """A class graded by stock nbgrader and by `mechpuzzles grade`, per submission."""
+    from mechpuzzles.grading.bench import bench_grading as run
+
+    result = run(submissions, puzzle, stock)
+    if as_json:
+        _print_json(result)
+        return
+    table = Table("per submission", "wall s", "CPU s")
+    rows = {"stock": "stock nbgrader", "ours": "ours, with all starts", "steady": "ours, fork server running"}
+    for key, name in rows.items():
+        if key in result:
+            table.add_row(name, f"{result[key]['wall_s']:.2f}", f"{result[key]['cpu_s']:.2f}")
+    console.print(table)
+    if stock:
+        console.print(f"{result['wall_ratio']:.1f} times less wall, {result['cpu_ratio']:.1f} times less CPU time")
+
+
 if __name__ == "__main__":
     app()

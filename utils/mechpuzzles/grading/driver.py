@@ -8,7 +8,9 @@ point is continued by the next.
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import copy
+import functools
 import hashlib
 import json
 import logging
@@ -17,12 +19,13 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import nbformat
+import nbgrader.api
 from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbformat import NotebookNode
 from nbgrader.api import Gradebook, MissingEntry
@@ -56,6 +59,17 @@ class _Heard(logging.Handler):
 heard = _Heard()
 log.addHandler(heard)
 log.propagate = False
+
+
+@contextlib.contextmanager
+def one_engine() -> Iterator[None]:
+    """Let nbgrader keep its connection to the gradebook: it makes one for each look, which doubles its cost."""
+    made = nbgrader.api.create_engine
+    nbgrader.api.create_engine = functools.cache(made)
+    try:
+        yield
+    finally:
+        nbgrader.api.create_engine = made
 
 
 class Unusable(ValueError):
@@ -236,6 +250,13 @@ def grade(
 
     ``progress`` hears of each row as it comes, and how many there will be. Raises Unusable where nothing can be graded.
     """
+    with one_engine():
+        return _grade(course, slugs, settings, progress)
+
+
+def _grade(
+    course: Course, slugs: list[str] | None, settings: Settings, progress: Callable[[Row, int], None]
+) -> list[Row]:
     there = course.submitted(slugs)
     pool = settings.pool()
     run = {**course.settings, "sandbox": settings.sandbox and course.settings["sandbox"]}

@@ -1,8 +1,11 @@
 """Between nbgrader's notebooks and a grader's jobs; and the preprocessor by which nbgrader itself uses the grader.
 
-    c.Autograde.autograde_preprocessors = ["mechpuzzles.grading.execute.TrustedExecute", ...]
+    from mechpuzzles.grading import execute
 
-puts it in the place of nbgrader's Execute, so that the formgrader's button grades as `mechpuzzles grade` does.
+    execute.configure(c)
+
+in nbgrader_config.py puts it in the place of nbgrader's Execute, so that the formgrader's button grades as
+`mechpuzzles grade` does (without its pre-check and its speed).
 """
 
 from __future__ import annotations
@@ -12,17 +15,30 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbformat import NotebookNode
-from nbgrader import utils
+from nbgrader import preprocessors, utils
 from nbgrader.api import Gradebook
-from nbgrader.preprocessors import NbGraderPreprocessor
-from traitlets import Bool, Dict, Float, Integer
+from traitlets import Bool, Dict, Float
+from traitlets.config import Config
 
 from mechpuzzles.grading import worker
 from mechpuzzles.grading.jobs import Bounds, Cell, Job
 
 FINDINGS = "findings"
 NOT_GRADED = "This check was not run: the grader could not finish. It counts as not graded."
+
+
+def configure(c: Config) -> None:
+    """Have `nbgrader autograde` and the formgrader's button use the sandbox and the trusted grader."""
+    c.Autograde.autograde_preprocessors = [
+        TrustedExecute,
+        ClearMetadataPreprocessor,
+        preprocessors.LimitOutput,
+        preprocessors.SaveAutoGrades,
+        preprocessors.AssignLatePenalties,
+        preprocessors.CheckCellMetadata,
+    ]
 
 
 class NotGraded(RuntimeError):
@@ -103,7 +119,7 @@ def puzzle_files(folder: Path) -> dict[str, bytes]:
     return {"puzzle.py": path.read_bytes()} if path.is_file() else {}
 
 
-class TrustedExecute(NbGraderPreprocessor):
+class TrustedExecute(preprocessors.NbGraderPreprocessor):
     """In place of nbgrader's Execute: the learner's code runs in a sandbox, checks where it cannot reach them."""
 
     sandbox = Bool(True, help="Run the learner's code in a sandbox; without one only for a class you trust.").tag(
@@ -114,7 +130,6 @@ class TrustedExecute(NbGraderPreprocessor):
     cell_seconds = Float(Bounds.cell_seconds, help="Wall time for one cell.").tag(config=True)
     call_seconds = Float(Bounds.call_seconds, help="Wall time for one call of a learner's function.").tag(config=True)
     notebook_seconds = Float(Bounds.notebook_seconds, help="Wall time for all the learner's code.").tag(config=True)
-    tries = Integer(2, help="How often a grader is started for one notebook.").tag(config=True)
 
     def settings(self) -> dict[str, Any]:
         """What a job is given."""

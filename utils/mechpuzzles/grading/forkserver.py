@@ -11,6 +11,7 @@ called before every fork: one thread, one torch thread, no zmq context, no CUDA.
 
 import contextlib
 import ctypes
+import functools
 import gc
 import importlib
 import json
@@ -38,6 +39,7 @@ PRELOAD = (
     "mechpuzzles.plots",
     "mechpuzzles.models",
     "mechpuzzles.grading.learner",
+    "mechpuzzles.grading.sandbox",
     "mechpuzzles.grading.trusted",
     "ipykernel.kernelapp",
     "ipykernel.ipkernel",
@@ -89,14 +91,21 @@ def preload() -> None:
     torch.set_num_threads(1)
     for name in PRELOAD:
         importlib.import_module(name)
-    from mechpuzzles import load_model, plots
+    from mechpuzzles import load_model
 
     with torch.no_grad():
         for name in MODELS:
             load_model(name)(torch.tensor([[0, 1]]))
-    plots.bars({"a": 1.0}, x_title="", y_title="")._repr_mimebundle_()  # plotly's first figure takes seconds
     gc.collect()
     gc.freeze()  # the collector then leaves these pages shared
+
+
+@functools.cache
+def preload_pictures() -> None:
+    """Show a figure to nobody: plotly's first takes seconds. Only kernels show any, so only they wait for it."""
+    from mechpuzzles import plots
+
+    plots.bars({"a": 1.0}, x_title="", y_title="")._repr_mimebundle_()
 
 
 def bind(listener: socket.socket, path: Path) -> None:
@@ -143,6 +152,8 @@ class Server:
         try:
             line, descriptors = read_request(connection)
             request = json.loads(line)
+            if request.get("kind", "kernel") == "kernel":
+                preload_pictures()
             assert_forkable()
             become = KINDS[request.get("kind", "kernel")]
         except (OSError, ValueError, KeyError, NotForkable) as error:
@@ -204,6 +215,9 @@ class Server:
         except BaseException:
             traceback.print_exc()
         finally:
+            with contextlib.suppress(OSError, ValueError):
+                sys.stdout.flush()
+                sys.stderr.flush()
             os._exit(code)  # what the server registered to run at its exit is not the child's to run
 
 

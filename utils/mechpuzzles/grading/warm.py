@@ -35,6 +35,9 @@ HANDED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "HF_HOME"
 START_SECONDS = 120.0  # for the fork server's imports, on a very busy machine
 
 
+_started: list[subprocess.Popen] = []  # fork servers outlive their callers; Python complains of forgotten ones
+
+
 class NoForkServer(RuntimeError):
     """The fork server did not start, or did not fork; the message says why."""
 
@@ -50,7 +53,9 @@ def private_folder() -> Path:
 
 
 def default_socket() -> Path:
-    """Where the fork server of this Python and this package listens."""
+    """Where the fork server of this Python and this package listens, unless MECHPUZZLES_FORK_SERVER names a socket."""
+    if named := os.environ.get("MECHPUZZLES_FORK_SERVER"):
+        return Path(named)
     which = "\n".join([sys.executable, mechpuzzles.__version__, str(Path(mechpuzzles.__file__).resolve())])
     return private_folder() / f"warm-{hashlib.sha256(which.encode()).hexdigest()[:16]}"
 
@@ -76,7 +81,7 @@ def ensure_server(path: Path | None = None) -> Path:
         return path
     with locked(path.with_name(path.name + ".lock")):
         if not reachable(path):
-            start_server(path)
+            _started.append(start_server(path))
     return path
 
 

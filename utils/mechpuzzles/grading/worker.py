@@ -44,8 +44,10 @@ def _grade(job: dict[str, Any]) -> dict[str, Any]:
     with ours:
         try:
             with theirs:
+                server = warm.ensure_server()
+                environment["MECHPUZZLES_FORK_SERVER"] = str(server)
                 request = {"kind": "grader", "env": environment, "cwd": job["folder"]}
-                grader = warm.Forked(warm.ensure_server(), request, theirs.fileno())
+                grader = warm.Forked(server, request, theirs.fileno())
         except (warm.NoForkServer, OSError) as error:
             return {"failed": f"no grader could be started: {error}", "again": True}
         seconds = job["bounds"]["notebook_seconds"] + SPARE_SECONDS
