@@ -312,3 +312,54 @@ def test_a_driver_calls_a_hook_with_a_model_of_its_own():
     assert torch.equal(called.value, model.run_with_hooks(tokens, fwd_hooks=[(site, zero)]))
     assert not torch.equal(called.value, model(tokens))
     assert call(lambda model: model.cfg.n_layers, ("mini-gpt2",), None, drivers.with_model).value == 2
+
+
+HOOKS = """
+import torch
+
+from mechpuzzles import drivers
+from mechpuzzles.puzzle import Case, Part, Puzzle, Symptom
+
+SITE = "blocks.0.attn.hook_z"
+
+
+def cases(rng):
+    yield Case(("mini-gpt2", SITE, torch.randint(1, 2000, (1, 4), generator=rng)))
+
+
+def without_heads(name, site, tokens):
+    model = drivers.model_named(name)
+    W_O, b_O = model.blocks[0].attn.W_O, model.blocks[0].attn.b_O
+    off = lambda out, hook: torch.zeros_like(out) + b_O
+    return model.run_with_hooks(tokens, fwd_hooks=[("blocks.0.hook_attn_out", off)])
+
+
+PUZZLE = Puzzle(
+    slug="hooks", title="", question="", principle="", minutes=1, models=("mini-gpt2",),
+    parts=(Part(
+        name="off", takes=("", "", "batch pos"), returns="batch pos d_vocab", points=1, cases=cases, spec=without_heads,
+        driver=drivers.with_hook, hints=("Zeros.",), meaning="Only the bias is left.",
+        symptoms=(Symptom.gives("untouched", lambda name, site, tokens: drivers.model_named(name)(tokens),
+            says="Nothing changed: return the new activation."),),
+    ),),
+)
+"""
+HOOK = "import torch\n\n\ndef off(z, hook):\n    return {}"
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [("torch.zeros_like(z)", "right"), ("None", "Nothing changed"), ("z[:, 99]", "IndexError"), ("...", "off: ")],
+)
+def test_a_hook_is_called_over_there_and_compared_here(fork_server, body, says):
+    cells = [
+        Cell("load", 'from mechpuzzles import load_puzzle\n\npuzzle = load_puzzle("hooks")', fixed=True),
+        Cell("stub", HOOK.format(body), solution=True),
+        Cell(
+            "check", "", fixed=True, tests='puzzle.check("off", off)\n### BEGIN HIDDEN TESTS\npuzzle.grade("off", off)'
+        ),
+    ]
+    job = Job(cells, cells, "hooks", bounds=Bounds(), sandbox=False)
+    found = worker.grade_job(job_data(job), {"puzzle.py": HOOKS.encode()})
+    assert says in str(found["outputs"]["check"])
+    assert ("error" in str(found["outputs"]["check"])) == (says != "right")

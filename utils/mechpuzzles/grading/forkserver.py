@@ -254,6 +254,7 @@ def become_learner(request: dict[str, Any], descriptor: int) -> None:
 
     if request["sandbox"]:
         sandbox.enter(sandbox.Policy(**request["policy"]), keep=[descriptor])
+        os.environ.update({k: v for k, v in request["env"].items() if k not in sandbox.ENVIRONMENT})
     learner.here.serve(socket.socket(fileno=descriptor))
 
 
