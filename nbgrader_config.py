@@ -1,6 +1,8 @@
-"""nbgrader's configuration for this checkout and for courses that copy it: stock nbgrader, no replaced classes."""
+"""nbgrader's configuration for this checkout and for courses that copy it: nbgrader as it is, configured."""
 
 from pathlib import Path
+
+from mechpuzzles.grading import feedback
 
 c = get_config()  # noqa: F821 - nbgrader defines it
 
@@ -28,9 +30,8 @@ c.OverwriteCells.add_missing_cells = True
 # Loading a model on a busy machine takes longer than nbgrader's 30 seconds.
 c.Execute.timeout = 120
 
-# Feedback shows every cell as it was graded; hidden tests are taken out of it too.
-c.GenerateFeedback.preprocessors = [
-    "nbgrader.preprocessors.GetGrades",
-    "nbgrader.preprocessors.ClearHiddenTests",
-    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
-]
+# What a learner wrote is shown in feedback and formgrader, and nothing of it runs. Hidden tests are not shown.
+feedback.configure(c)
+
+# Marks that nobody has given yet are empty in the exported table, not 0.
+c.ExportApp.plugin_class = "mechpuzzles.grading.export.MarksExportPlugin"

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -28,18 +27,10 @@ def own_fork_server(folder: Path) -> Iterator[Path]:
             stop(path)
 
 
-def server_pid(path: Path) -> int:
-    """Who listens on a Unix socket, as the kernel knows."""
-    with socket.socket(socket.AF_UNIX) as probe:
-        probe.connect(str(path))
-        peer = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-    return int.from_bytes(peer[:4], sys.byteorder)
-
-
 def stop(path: Path) -> None:
     """Kill the server that listens there, and forget it."""
-    with contextlib.suppress(OSError):
-        os.kill(server_pid(path), signal.SIGKILL)
+    if (pid := warm.listener(path)) is not None:
+        os.kill(pid, signal.SIGKILL)
     for server in warm._started:
         with contextlib.suppress(subprocess.TimeoutExpired):
             server.wait(0.5)

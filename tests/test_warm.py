@@ -17,7 +17,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from mechpuzzles.grading import warm
 
-from .forking import needs_linux, server_pid, stop
+from .forking import needs_linux, stop
 
 pytestmark = [
     pytest.mark.xdist_group("warm"),
@@ -172,13 +172,13 @@ def test_a_bad_request_is_refused_and_the_next_served(fork_server, line, words):
 
 
 def test_when_the_fork_server_is_killed_its_kernels_end_and_the_next_starts_another(fork_server, tmp_path):
-    first = server_pid(fork_server)
+    first = warm.listener(fork_server)
     source = "import os, signal, time; open('pid', 'w').write(str(os.getpid()))\n"
     with pytest.raises(DeadKernelError):
         run(source + f"os.kill({first}, signal.SIGKILL); time.sleep(60)", cwd=str(tmp_path))
     assert soon(lambda: not alive(int((tmp_path / "pid").read_text())))
     assert run("print('again')") == ["again\n"]
-    assert server_pid(fork_server) != first
+    assert warm.listener(fork_server) != first
 
 
 def test_two_callers_at_once_start_one_server(tmp_path):
@@ -187,7 +187,7 @@ def test_two_callers_at_once_start_one_server(tmp_path):
     [thread.start() for thread in threads]
     [thread.join() for thread in threads]
     serving = subprocess.run(["pgrep", "-f", f"forkserver {path}"], capture_output=True, text=True).stdout.split()
-    assert serving == [str(server_pid(path))]
+    assert serving == [str(warm.listener(path))]
     stop(path)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
+import json
 import os
 import resource
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import Any
 import nbformat
 
 from mechpuzzles import folders
+from mechpuzzles.grading import warm
 
 STUBS_LEFT = (0, 0, 1, 2)  # how many parts each fourth learner has left as released
 
@@ -26,38 +26,68 @@ STUBS_LEFT = (0, 0, 1, 2)  # how many parts each fourth learner has left as rele
 def bench_grading(submissions: int = 20, slug: str = "similar_embeddings", stock: bool = True) -> dict[str, Any]:
     """Grade the same submissions by `nbgrader autograde` and by `mechpuzzles grade`, sandbox and trusted grader on.
 
-    Seconds are per submission, of wall and of processor time of all processes, starting everything included; so ours
-    hold the start of the fork server (``server_cpu_s``, once for a class). ``steady`` is the same without the starts:
-    what another class costs while the fork server runs. ``quarters_s`` are ours per submission over each quarter of
-    the class, and ``memory_mb`` the largest resident size of the coordinator at the end of each, to see growth.
+    Seconds are per submission, of wall and of processor time of all processes. ``ours`` holds all starts, the fork
+    server's too, which serves one class after another; ``steady`` is a second time with it running. There
+    ``quarters_s`` are the seconds per submission in each quarter of the class, and ``memory_mb`` what is resident of
+    the coordinator and of the fork server after each.
 
-    Raises RuntimeError if either command fails. Takes some ten seconds for each submission with ``stock``.
+    Raises RuntimeError if a command fails. Takes some ten seconds for each submission with ``stock``.
     """
     root = folders.checkout()
     with tempfile.TemporaryDirectory(prefix="mechpuzzles-bench-") as scratch:
         theirs, ours = Path(scratch, "stock"), Path(scratch, "ours")
         for course in (theirs, ours):
             make_course(root, course, slug, submissions)
-        result: dict[str, Any] = {"submissions": submissions, "puzzle": slug}
-        environment = {**os.environ, "TMPDIR": scratch, "OMP_NUM_THREADS": "1"}
+        server = Path(scratch, "fork-server")
         beside = str(Path(sys.executable).parent)
-        environment["PATH"] = beside + os.pathsep + environment["PATH"]
-        with own_fork_server(scratch) as server_cpu:
-            result["ours"] = timed([sys.executable, "-m", "mechpuzzles.cli", "grade"], ours, environment, server_cpu)
-            result["ours"]["wall_s"] /= submissions
-            result["ours"]["cpu_s"] /= submissions
-            again = [sys.executable, "-m", "mechpuzzles.cli", "grade", "--again"]
-            steady = timed(again, ours, environment, server_cpu)
-            result["steady"] = {key: value / submissions for key, value in steady.items()}
+        environment = {
+            **os.environ,
+            "PATH": beside + os.pathsep + os.environ["PATH"],
+            "OMP_NUM_THREADS": "1",
+            "MECHPUZZLES_FORK_SERVER": str(server),
+        }
+        result: dict[str, Any] = {"submissions": submissions, "puzzle": slug}
+        try:
+            grade = [sys.executable, "-m", "mechpuzzles.cli", "grade", "--json"]
+            result["ours"], _ = timed(grade, ours, environment, submissions, server)
+            again = [sys.executable, "-m", __name__]
+            result["steady"], watched = timed(again, ours, environment, submissions, server)
+            result["steady"] |= json.loads(watched)
+        finally:
+            if (pid := warm.listener(server)) is not None:
+                os.kill(pid, signal.SIGKILL)
         if stock:
-            command = [sys.executable, "-m", "nbgrader", "autograde", slug]
-            result["stock"] = {k: v / submissions for k, v in timed(command, theirs, environment, lambda: 0.0).items()}
-            result["wall_ratio"] = result["stock"]["wall_s"] / result["ours"]["wall_s"]
-            result["cpu_ratio"] = result["stock"]["cpu_s"] / result["ours"]["cpu_s"]
-            result["steady_wall_ratio"] = result["stock"]["wall_s"] / result["steady"]["wall_s"]
-            result["steady_cpu_ratio"] = result["stock"]["cpu_s"] / result["steady"]["cpu_s"]
+            autograde = [sys.executable, "-m", "nbgrader", "autograde", slug]
+            result["stock"], _ = timed(autograde, theirs, environment, submissions)
+            for ratio, who in (("", "ours"), ("steady_", "steady")):
+                for what in ("wall", "cpu"):
+                    result[f"{ratio}{what}_ratio"] = result["stock"][f"{what}_s"] / result[who][f"{what}_s"]
             result["same_marks"] = marks(ours, slug) == marks(theirs, slug)
     return result
+
+
+def watch() -> None:
+    """Grade the course in this folder again, and print how it went over its quarters."""
+    from mechpuzzles.grading import driver
+
+    server = warm.listener(warm.ensure_server())
+    seen: list[float] = [time.monotonic()]
+    memory: list[list[float]] = []
+
+    def hear(row: driver.Row, total: int) -> None:
+        seen.append(time.monotonic())
+        if len(seen) > len(memory) * total / 4 + total / 4:
+            memory.append([resident_mb(os.getpid()), resident_mb(server)])
+
+    driver.grade(driver.Course(Path()), None, driver.Settings(again=True), hear)
+    marks = [seen[round(quarter * (len(seen) - 1) / 4)] for quarter in range(5)]
+    quarters = [4 * (end - begin) / (len(seen) - 1) for begin, end in itertools.pairwise(marks)]
+    print(json.dumps({"quarters_s": quarters, "memory_mb": memory}))
+
+
+def resident_mb(pid: int | None) -> float:
+    """Megabytes (10^6 bytes) of a process that are in memory."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def make_course(root: Path, course: Path, slug: str, submissions: int) -> None:
@@ -89,42 +119,30 @@ def make_course(root: Path, course: Path, slug: str, submissions: int) -> None:
         nbformat.write(notebook, folder / f"{slug}.ipynb")
 
 
-@contextlib.contextmanager
-def own_fork_server(scratch: str) -> Any:
-    """A function that tells the processor seconds of the fork server below ``scratch`` and of all that it forked."""
-
-    def pid() -> int | None:
-        for path in Path(scratch, f"mechpuzzles-{os.getuid()}").glob("warm-*"):
-            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
-                probe.connect(str(path))
-                peer = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-                return int.from_bytes(peer[:4], sys.byteorder)
-        return None
-
-    def cpu() -> float:
-        server = pid()
-        if server is None:
-            return 0.0
-        fields = Path(f"/proc/{server}/stat").read_text().rsplit(")", 1)[1].split()
-        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-
-    try:
-        yield cpu
-    finally:
-        if (server := pid()) is not None:
-            os.kill(server, signal.SIGKILL)
+def cpu_of(server: Path | None) -> float:
+    """Processor seconds of a fork server so far, and of all that it forked."""
+    pid = None if server is None else warm.listener(server)
+    if pid is None:
+        return 0.0
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
-def timed(command: list[str], cwd: Path, environment: dict[str, str], more_cpu: Any) -> dict[str, float]:
-    """Wall and processor seconds of a command with all its processes; RuntimeError if it fails."""
-    before, more, started = resource.getrusage(resource.RUSAGE_CHILDREN), more_cpu(), time.monotonic()
+def timed(
+    command: list[str], cwd: Path, environment: dict[str, str], parts: int, server: Path | None = None
+) -> tuple[dict[str, float], str]:
+    """Wall and processor seconds of a command with all its processes, over ``parts``, and its standard output.
+
+    Raises RuntimeError if it fails.
+    """
+    before, earlier, started = resource.getrusage(resource.RUSAGE_CHILDREN), cpu_of(server), time.monotonic()
     done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
     wall = time.monotonic() - started
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[1:4])} failed: {done.stderr[-2000:]}")
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    return {"wall_s": wall, "cpu_s": cpu + more_cpu() - more}
+    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime + cpu_of(server) - earlier
+    return {"wall_s": wall / parts, "cpu_s": cpu / parts}, done.stdout
 
 
 def marks(course: Path, slug: str) -> dict[tuple[str, str], float | None]:
@@ -138,3 +156,7 @@ def marks(course: Path, slug: str) -> dict[tuple[str, str], float | None]:
             for notebook in submission.notebooks
             for grade in notebook.grades
         }
+
+
+if __name__ == "__main__":
+    watch()

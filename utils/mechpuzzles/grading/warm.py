@@ -71,6 +71,15 @@ def reachable(path: Path) -> bool:
         return True
 
 
+def listener(path: Path) -> int | None:
+    """The process that listens on a Unix socket, if one does, as the kernel knows."""
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+        probe.connect(str(path))
+        peer = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        return int.from_bytes(peer[:4], sys.byteorder)
+    return None
+
+
 def ensure_server(path: Path | None = None) -> Path:
     """The socket of a fork server that runs, started if need be; NoForkServer if it does not start.
 
