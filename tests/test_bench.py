@@ -5,6 +5,10 @@ import json
 import pytest
 
 from mechpuzzles import bench
+from mechpuzzles.grading import sandbox
+from mechpuzzles.grading.bench import bench_grading
+
+from .conftest import missing
 
 pytestmark = pytest.mark.xdist_group("bench")
 
@@ -46,3 +50,28 @@ def test_without_proc_memory_is_unknown(monkeypatch, tmp_path):
     assert bench._resident("VmRSS") is None
     assert bench._megabytes(None, None, 10) is None
     assert bench._megabytes(1_000_000, 5_000_000, 1_000_000) == 3.0
+
+
+@pytest.fixture(scope="module")
+def grading():
+    if problem := sandbox.problem():
+        missing(f"a sandbox: {problem}")
+    return bench_grading(submissions=4)
+
+
+def test_grading_has_the_contracts_keys_and_the_same_marks(grading):
+    assert {"submissions", "stock", "ours", "wall_ratio", "cpu_ratio", "same_marks"} <= set(grading)
+    assert set(grading["stock"]) == set(grading["ours"]) == {"wall_s", "cpu_s"}
+    assert json.loads(json.dumps(grading)) == grading
+    assert grading["same_marks"]
+
+
+def test_grading_costs_a_fraction_of_stock_nbgraders(grading):
+    """With four submissions the starts weigh most; the figures for a class are measured with twenty."""
+    assert grading["steady_cpu_ratio"] > 4
+    assert grading["steady_wall_ratio"] > 3
+    assert grading["ours"]["cpu_s"] > grading["steady"]["cpu_s"]
+    assert len(grading["steady"]["quarters_s"]) == 4
+    first, last = grading["steady"]["memory_mb"][0], grading["steady"]["memory_mb"][-1]
+    assert last[0] < 1.2 * first[0]
+    assert last[1] < 1.2 * first[1]

@@ -218,12 +218,23 @@ def test_ordinary_checks_of_an_instructors_own_run_here(fork_server, body, says)
 
 
 def test_hidden_inputs_do_not_reach_later_outputs(fork_server):
-    keep = "seen = []\ndef double(x):\n    seen.append(x)\n    return 2 * x"
-    found = graded(fork_server, keep, "print('before', seen)", ("check", CHECK), "print('after', seen)")
-    assert said(found, 1) == "before []\n"
-    assert said(found, 2) == ""
-    assert said(found, 3) == ""
+    keep = "seen = []\ndef double(x):\n    print(seen)\n    seen.append(x)\n    return 2 * x"
+    check = ("check", "assert double(3) == 6, str(double(1))")
+    wrong = "def double(x):\n    print(seen)\n    seen.append(x)\n    raise ValueError(seen)"
+    found = graded(fork_server, keep, "print(seen)", ("check", CHECK), "print(seen)", check, wrong, check)
+    assert said(found, 1) == "[]\n"
+    assert said(found, 3) == "[2]\n"
+    assert "[2, 3, 3]" in said(found, 6)
     assert "1234" not in str(found)
+
+
+def test_hidden_tests_see_what_was_bound_at_their_place(fork_server):
+    """Also where a later cell changes what a function reads, or binds the same name."""
+    cells = "factor = 2\ndef double(x):\n    return factor * x", ("check", CHECK)
+    for later in ("factor = 3", "def double(x):\n    return 0", "print(1)"):
+        found = graded(fork_server, *cells, later, ("check", "assert double(1) == 3"))
+        assert found["outputs"]["1"] == []
+        assert bool(found["outputs"]["3"]) == (later != "factor = 3")
 
 
 def test_checks_see_names_as_they_are_at_their_place(fork_server):

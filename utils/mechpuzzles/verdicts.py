@@ -181,14 +181,18 @@ def _details(part: Part, run: Run) -> list[str]:
     if shape_of(got) != shape_of(want):
         return [f"Shape: {which}got {show_shape(shape_of(got))}, wanted {show_shape(shape_of(want), axes)}{on}."]
     if not shape_of(want):
-        value = got if isinstance(got, str) else f"{got.item():.4g}"
+        value = _short(got) if isinstance(got, str) else f"{got.item():.4g}"
         return [f"Type and shape are right. You returned {which}{value}{on}."]
     first = _first_difference(got, want, part.tolerance)
     where = ", ".join(f"{axis}={i}" for axis, i in zip(axes.split(), first, strict=True))
-    value = got[first[0]] if isinstance(got, tuple) else f"{got[tuple(first)].item():.4g}"
+    value = _short(got[first[0]]) if isinstance(got, tuple) else f"{got[tuple(first)].item():.4g}"
     return [
         f"Type and shape are right. The first entry that differs is {which}{where}, where you returned {value}{on}."
     ]
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _WIDTH else f"{label[:_WIDTH]} ..."
 
 
 def _close(got: Answer, want: Answer, tolerance: float) -> bool:

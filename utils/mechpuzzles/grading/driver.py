@@ -15,6 +15,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import sys
 import tempfile
 import time
@@ -22,7 +23,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import nbformat
 import nbgrader.api
@@ -43,6 +44,8 @@ from mechpuzzles.grading import execute, sandbox, submissions, worker
 MARK = ".mechpuzzles.json"
 TRIES, PAUSE = 4, 0.5  # of writing the gradebook; seconds before the second, doubled each time
 
+T = TypeVar("T")
+
 log = logging.getLogger("mechpuzzles.nbgrader")
 
 
@@ -53,7 +56,9 @@ class _Heard(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.ERROR and "Traceback" in record.getMessage():
-            self.last = record.getMessage().strip().splitlines()[-1]
+            # Not the last line: SQLAlchemy adds the statement and a link.
+            said = re.findall(r"^[\w.]+: .+", record.getMessage(), re.MULTILINE)
+            self.last = said[-1] if said else ""
 
 
 heard = _Heard()
@@ -76,6 +81,7 @@ class Unusable(ValueError):
     """The course directory cannot be graded; the message says why."""
 
 
+@runtime_checkable
 class Pool(Protocol):
     """Where jobs run: threads that wait for graders of this machine, or a cluster."""
 
@@ -170,7 +176,10 @@ class Course:
             os.environ["PATH"] = beside + os.pathsep + os.environ["PATH"]
         self.config = Config()
         if (self.root / "nbgrader_config.py").is_file():
-            self.config = PyFileConfigLoader("nbgrader_config.py", path=str(self.root)).load_config()
+            try:
+                self.config = PyFileConfigLoader("nbgrader_config.py", path=str(self.root)).load_config()
+            except Exception as error:  # it is a program
+                raise Unusable(f"{self.root}/nbgrader_config.py cannot be used: {_first_line(error)}") from error
         self.config.CourseDirectory.root = str(self.root)
         self.coursedir = CourseDirectory(config=self.config)
         self.settings = execute.TrustedExecute(config=self.config).settings()
@@ -183,29 +192,47 @@ class Course:
         """The gradebook."""
         return Gradebook(self.coursedir.db_url, self.coursedir.course_id)
 
+    def has(self, slug: str) -> bool:
+        """Whether there is such a puzzle."""
+        return bool(slug) and (self.folder("source_directory", ".", slug) / f"{slug}.ipynb").is_file()
+
     def submitted(self, slugs: list[str] | None) -> list[tuple[str, str]]:
-        """Learners and puzzles with a folder of a submission, in order; raises Unusable if there is none."""
+        """What there is in learners' folders, by learner and puzzle, in order; raises Unusable if that is nothing.
+
+        With ``slugs`` only of these puzzles; else also what is in the place of a puzzle and is none, and "" for what is
+        in the place of a learner's folder and is none.
+        """
         folder = Path(self.coursedir.format_path(self.coursedir.submitted_directory, ".", ".")).resolve()
         if not folder.is_dir():
             raise Unusable(f"{self.root} has no {self.coursedir.submitted_directory}/<learner>/<puzzle>/ to grade")
         excluded = set(filter(None, self.coursedir.student_id_exclude.split(",")))
-        there = [
-            (learner.name, puzzle.name)
-            for learner in sorted(folder.iterdir())
-            if learner.is_dir() and not learner.name.startswith(".") and learner.name not in excluded
-            for puzzle in sorted(learner.iterdir())
-            if not puzzle.name.startswith(".") and (slugs is None or puzzle.name in slugs)
-        ]
+        there: list[tuple[str, str]] = []
+        for learner in sorted(folder.iterdir()):
+            if learner.name.startswith(".") or learner.name in excluded:
+                continue
+            try:
+                names = [name for name in sorted(os.listdir(learner)) if not name.startswith(".")]
+            except OSError:
+                names = [""]
+            if learner.is_symlink():  # it may lead anywhere, and none but a submission is to be told of
+                names = [name for name in names if self.has(name)] or [""]
+            there += [(learner.name, name) for name in names if slugs is None or name in slugs]
         if not there:
             which = f" of {', '.join(slugs)}" if slugs else ""
             raise Unusable(f"there is no submission{which} in {folder}")
         return there
 
     def assignment(self, slug: str) -> Assignment:
-        """The puzzle, entered into the gradebook if it is not there yet; raises Unusable without a source."""
+        """The puzzle, entered into the gradebook if it is not there yet; raises Unusable if that cannot be."""
         source = self.folder("source_directory", ".", slug)
-        if not (source / f"{slug}.ipynb").is_file():
+        if not self.has(slug):
             raise Unusable(f"{slug} is no puzzle of this course: {source / slug}.ipynb is missing")
+        try:
+            return _patiently(lambda: self._assignment(slug, source))
+        except Exception as error:  # of the gradebook, of nbgrader, of a notebook that is none
+            raise Unusable(f"{slug} cannot be graded: {_why(error)}") from error
+
+    def _assignment(self, slug: str, source: Path) -> Assignment:
         with self.book() as book:
             try:
                 book.find_notebook(slug, slug)
@@ -228,6 +255,7 @@ class Course:
         path = self.folder("release_directory", ".", slug) / f"{slug}.ipynb"
         if path.is_file() and not enter:
             return nbformat.read(path, as_version=4)
+        heard.last = ""
         with tempfile.TemporaryDirectory() as scratch:
             config = copy.deepcopy(self.config)
             config.CourseDirectory.release_directory = scratch
@@ -261,20 +289,22 @@ def _grade(
     pool = settings.pool()
     run = {**course.settings, "sandbox": settings.sandbox and course.settings["sandbox"]}
     run["all_cells"] = settings.all_cells or run["all_cells"]
-    assignments = {slug: course.assignment(slug) for slug in sorted({slug for _, slug in there})}
-    rows: dict[tuple[str, str], Row] = {}
+    rows: list[Row] = []
 
     def enter(row: Row) -> None:
-        rows[row.learner, row.puzzle] = row
+        rows.append(row)
         progress(row, len(there))
 
     waiting: dict[concurrent.futures.Future, tuple[str, Assignment, submissions.Submission]] = {}
     try:
+        wanted = {slug for _, slug in there}
+        assignments = {slug: course.assignment(slug) for slug in sorted(wanted) if slugs or course.has(slug)}
         for learner, slug in there:
+            if slug not in assignments or not _usable(learner):
+                enter(_stray(learner, slug))
+                continue
             assignment = assignments[slug]
-            submission = submissions.read(
-                course.folder("submitted_directory", learner, slug), assignment.released, slug
-            )
+            submission = _read(course, learner, assignment)
             if not settings.again and (row := _known(course, learner, assignment, submission)):
                 enter(row)
             elif submission.notebook is None:
@@ -289,7 +319,38 @@ def _grade(
             _collect(course, waiting, enter)
     finally:
         pool.close()
-    return [rows[key] for key in there]
+    return sorted(rows, key=lambda row: (row.learner, row.puzzle))
+
+
+def _usable(learner: str) -> bool:
+    """Whether nbgrader finds the folder of a learner of this name: it takes names for patterns."""
+    return learner.isprintable() and learner == learner.strip() and not set(learner) & set("*?[")
+
+
+def _stray(learner: str, name: str) -> Row:
+    """The row of what is in the place of a submission and cannot be one."""
+    usable = _usable(learner)
+    learner, name = (os.fsencode(each).decode(errors="replace") for each in (learner, name))
+    if not usable:
+        why = f'nbgrader cannot use the name of the folder "{learner}"'
+    else:
+        why = f'"{learner}/{name}" is no puzzle of this course' if name else f'"{learner}" is no folder of a learner\'s'
+    return Row(learner, name, None, 0.0, "rejected", f"Not graded: {why}.", graded_now=False)
+
+
+def _read(course: Course, learner: str, assignment: Assignment) -> submissions.Submission:
+    """What was handed in, without what would stand in the way of the course's own files."""
+    slug = assignment.slug
+    try:
+        found = submissions.read(course.folder("submitted_directory", learner, slug), assignment.released, slug)
+    except ValueError as error:
+        raise Unusable(f"the release of {slug} cannot be used: {error}") from error
+    ours = {f"{slug}.ipynb", "timestamp.txt", *assignment.files}
+    theirs = {name: content for name, content in found.files.items() if name.split("/")[0] not in ours}
+    if theirs == found.files:
+        return found
+    said = "Left out: folders with the names of the puzzle's files."
+    return replace(found, files=theirs, findings=(*found.findings, said))
 
 
 def _collect(course: Course, waiting: dict, enter: Callable[[Row], None]) -> None:
@@ -313,30 +374,35 @@ def _enter(
     findings = (*submission.findings, *found["findings"])
     try:
         _autograde(course, learner, assignment, submission, found)
-        score, waits = _marks(course, learner, assignment)
-    except (NbGraderException, SQLAlchemyError, execute.NotGraded, OSError) as error:
-        return _refuse(course, learner, assignment, submission, "ungraded", (*findings, _said(error)))
-    row = Row(
-        learner, assignment.slug, score, assignment.max_score, "needs_manual" if waits else "graded", " ".join(findings)
-    )
-    _leave_mark(course, assignment, submission, row)
+        score, waits = _patiently(lambda: _marks(course, learner, assignment))
+        status = "needs_manual" if waits else "graded"
+        row = Row(learner, assignment.slug, score, assignment.max_score, status, " ".join(findings))
+        _leave_mark(course, assignment, submission, row)
+    except Exception as error:  # whatever it is, the others are to be graded
+        return _refuse(course, learner, assignment, submission, "ungraded", (*findings, _not_entered(error)))
     return row
 
 
-def _said(error: Exception) -> str:
-    why = heard.last if isinstance(error, NbGraderException) and heard.last else str(error).strip() or repr(error)
-    return f"The marks could not be entered: {why.splitlines()[0]}"
+def _not_entered(error: Exception) -> str:
+    return f"The marks could not be entered: {_why(error)}"
 
 
-def _patiently(act: Callable[[], None]) -> None:
+def _why(error: Exception) -> str:
+    """An error in a line; nbgrader's own only say that there was one."""
+    return heard.last if isinstance(error, NbGraderException) and heard.last else _first_line(error)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0]
+
+
+def _patiently(act: Callable[[], T]) -> T:
     """Do something with the database, again after a pause if it is locked or away."""
-    for attempt in range(TRIES):
-        try:
+    for attempt in range(TRIES - 1):
+        with contextlib.suppress(NbGraderException, SQLAlchemyError):
             return act()
-        except (NbGraderException, SQLAlchemyError):
-            if attempt == TRIES - 1:
-                raise
-            time.sleep(PAUSE * 2**attempt)
+        time.sleep(PAUSE * 2**attempt)
+    return act()
 
 
 def _autograde(
@@ -371,11 +437,8 @@ def _autograde(
 
 
 def _stage(course: Course, folder: Path, learner: str, slug: str, submission: submissions.Submission) -> None:
-    """Write what was accepted of a submission, for nbgrader to read."""
-    for name, content in submission.files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    """Write the notebook for nbgrader to read. The learner's other files stay where they are: Jupyter serves what lies
+    in autograded/ to whoever marks."""
     folder.mkdir(parents=True, exist_ok=True)
     assert submission.notebook is not None
     nbformat.write(submission.notebook, folder / f"{slug}.ipynb")
@@ -396,10 +459,11 @@ def _timestamp(path: Path) -> str | None:
 
 
 def _marks(course: Course, learner: str, assignment: Assignment) -> tuple[float, bool]:
-    """The score, and whether a person has still to mark something."""
+    """The score, less what being late costs, and whether a person has still to mark something."""
     with course.book() as book:
         submission = book.find_submission(assignment.slug, learner)
-        return float(submission.score), bool(submission.needs_manual_grade)
+        score = max(0.0, submission.score - submission.late_submission_penalty)
+        return score, bool(submission.needs_manual_grade)
 
 
 def _refuse(
@@ -422,21 +486,21 @@ def _refuse(
                     mark.auto_score, mark.needs_manual_grade = None, True
             book.db.commit()
 
-    said = " ".join(findings)
+    row = Row(learner, assignment.slug, None, assignment.max_score, status, " ".join(findings))
     try:
         _patiently(enter)
-    except (NbGraderException, SQLAlchemyError) as error:
-        said = f"{said} {_said(error)}".strip()
-    row = Row(learner, assignment.slug, None, assignment.max_score, status, said)
-    folder = course.folder("autograded_directory", learner, assignment.slug)
-    if folder.exists():
-        rmtree(str(folder))
-    folder.mkdir(parents=True)
-    notebook = copy.deepcopy(assignment.released)
-    notebook.metadata["mechpuzzles"] = {execute.FINDINGS: list(findings), "status": status}
-    nbformat.write(notebook, folder / f"{assignment.slug}.ipynb")
-    if status == "rejected":
-        _leave_mark(course, assignment, submission, row)
+        folder = course.folder("autograded_directory", learner, assignment.slug)
+        if folder.exists():
+            rmtree(str(folder))
+        folder.mkdir(parents=True)
+        notebook = copy.deepcopy(assignment.released)
+        notebook.metadata["mechpuzzles"] = {execute.FINDINGS: list(findings), "status": status}
+        nbformat.write(notebook, folder / f"{assignment.slug}.ipynb")
+        if status == "rejected":
+            _leave_mark(course, assignment, submission, row)
+    except Exception as error:
+        said = f"{row.message} {_not_entered(error)}" if status == "rejected" else row.message
+        return replace(row, status="ungraded", message=said)
     return row
 
 
@@ -459,10 +523,15 @@ def _known(course: Course, learner: str, assignment: Assignment, submission: sub
         if (note["submission"], note["assignment"]) != (submission.digest, assignment.digest):
             return None
         message, status = str(note["message"]), str(note["status"])
-        if status == "rejected":
-            return Row(learner, assignment.slug, None, assignment.max_score, status, message, graded_now=False)
-        score, waits = _marks(course, learner, assignment)
-    except (OSError, ValueError, KeyError, TypeError, MissingEntry):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    status = "needs_manual" if waits else "graded"
-    return Row(learner, assignment.slug, score, assignment.max_score, status, message, graded_now=False)
+    row = Row(learner, assignment.slug, None, assignment.max_score, status, message, graded_now=False)
+    try:
+        score, waits = _patiently(lambda: _marks(course, learner, assignment))
+    except MissingEntry:
+        return None
+    except SQLAlchemyError as error:
+        return replace(row, status="ungraded", message=f"The marks could not be read: {_first_line(error)}")
+    if status == "rejected":
+        return row
+    return replace(row, score=score, status="needs_manual" if waits else "graded")

@@ -10,7 +10,7 @@ in nbgrader_config.py puts it in the place of nbgrader's Execute, so that the fo
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,14 +79,19 @@ def job_of(
     """
     as_released = {cell.id: cell.source for cell in released.cells} if released else {}
     cells = [cell for cell in (_cell(c, sources, as_released) for c in notebook.cells) if cell]
-    author = (released or notebook).cells
-    return Job(cells, [cell for cell in (_cell(c, sources, as_released) for c in author) if cell], slug, **settings)
+    author = []
+    for c in (released or notebook).cells:
+        if cell := _cell(c, sources, as_released):
+            source = _source(c, sources)
+            # What the learner wrote into it must not decide which names the checks take from whom.
+            author.append(replace(cell, source=source.source) if source and source.solution else cell)
+    return Job(cells, author, slug, **settings)
 
 
 def _cell(cell: NotebookNode, sources: dict[str, SourceCell], as_released: dict[str, str]) -> Cell | None:
     if cell.cell_type != "code":
         return None
-    source = sources.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
+    source = _source(cell, sources)
     if source is None:
         return Cell(cell.id, cell.source, fixed=as_released.get(cell.id) == cell.source)
     if source.check:
@@ -94,6 +99,10 @@ def _cell(cell: NotebookNode, sources: dict[str, SourceCell], as_released: dict[
     if source.locked:
         return Cell(cell.id, source.source, fixed=True)
     return Cell(cell.id, cell.source, fixed=cell.source == source.source, solution=source.solution)
+
+
+def _source(cell: NotebookNode, sources: dict[str, SourceCell]) -> SourceCell | None:
+    return sources.get(cell.metadata.get("nbgrader", {}).get("grade_id"))
 
 
 def fill(notebook: NotebookNode, found: dict[str, Any], findings: tuple[str, ...] = ()) -> None:
@@ -141,6 +150,9 @@ class TrustedExecute(preprocessors.NbGraderPreprocessor):
         with Gradebook(resources["nbgrader"]["db_url"]) as book:
             sources = source_cells(book, resources["nbgrader"]["assignment"])
         folder = Path(resources["metadata"]["path"])
+        nb.nbformat_minor = max(nb.nbformat_minor, 5)
+        for number, cell in enumerate(nb.cells):  # a learner may have left out the ids, or given a check's to another
+            cell.id = f"cell-{number}"
         job = job_of(nb, sources, None, resources["nbgrader"]["assignment"], **self.settings())
         fill(nb, worker.grade_job(asdict(job), puzzle_files(folder)))
         return nb, resources

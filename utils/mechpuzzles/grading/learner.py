@@ -67,6 +67,9 @@ class Here:
     channel: Channel
     puzzle: Puzzle | None = None
 
+    def __init__(self) -> None:
+        self.kept: dict[str, Any] = {}  # what names were bound to when the grader looked
+
     def serve(self, end: socket.socket) -> None:
         """Answer one message after another until the grader hangs up."""
         from IPython.core.interactiveshell import InteractiveShell
@@ -104,17 +107,22 @@ class Here:
 
     def do_begin(self, puzzle: dict[str, Any] | None, files: dict[str, bytes]) -> dict[str, Any]:
         """Write the submission's other files and, for a puzzle of the series, what stands in for its declaration."""
-        for name, content in files.items():
-            path = Path(name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+        reply = {}
+        try:
+            for name, content in files.items():
+                path = Path(name)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+        except OSError as error:
+            path.unlink(missing_ok=True)  # what is left of it would leave no room for the puzzle's
+            reply = {"unwritten": str(error)}
         if puzzle is not None:
             guesses = tuple(
                 Prediction(name, tuple(choices), (low, high)) for name, choices, low, high in puzzle.pop("predictions")
             )
             self.puzzle = StandIn(**puzzle, principle="", parts=(), models=(), predictions=guesses)
             Path("puzzle.py").write_text(_PUZZLE_PY)
-        return {}
+        return reply
 
     def do_run(self, source: str, seconds: float) -> dict[str, Any]:
         """Run a cell as IPython does; what it showed, as text."""
@@ -130,20 +138,18 @@ class Here:
             "error": None if error is None else [type(error).__name__, str(error)[:TEXT]],
         }
 
-    def do_look(self, name: str) -> dict[str, Any]:
-        """What a name is bound to: nothing, a function, or a value, which is sent."""
+    def do_look(self, name: str, keep: str) -> dict[str, Any]:
+        """What a name is bound to: nothing, a function, which is kept under another, or a value, which is sent."""
         if name not in self.shell.user_ns:
             return {"is": "nothing"}
-        value = self.shell.user_ns[name]
-        if callable(value):
-            return {"is": "function", "name": str(getattr(value, "__name__", name))[:100]}
-        return {"is": "value", "value": value}
+        value = self.kept[keep] = self.shell.user_ns[name]
+        return {"is": "function"} if callable(value) else {"is": "value", "value": value}
 
     def do_call(
-        self, name: str, inputs: tuple[Any, ...], limits: list | None, driver: str | None, seconds: float
+        self, kept: str, inputs: tuple[Any, ...], limits: list | None, driver: str | None, seconds: float
     ) -> dict[str, Any]:
         """Call a function that the notebook has defined."""
-        function = self.shell.user_ns[name]
+        function = self.kept[kept]
         try:
             with time_limit(seconds):
                 called = call(

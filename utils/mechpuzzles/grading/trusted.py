@@ -6,9 +6,10 @@ here: a function is called over there, a value is read from there, and only plai
 (`mechpuzzles.grading.wire`). So whatever the learner's code does to its own process, it can change what it answers and
 nothing else; the comparison, and the outputs of check cells, are made here.
 
-Cells run in the notebook's order, so that a check sees what the learner's names were bound to at its place. When the
-learner's process ends (a crash, a limit), another is started and the cells before are run again; only what ended it
-is lost.
+Cells run in the notebook's order, so that a check sees what the learner's names were bound to at its place. Hidden
+tests come last, on what was bound then: by that time all that the learner's code had to say has been written down.
+When the learner's process ends (a crash, a limit), another is started and the cells before are run again; only what
+ended it is lost.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ import re
 import resource
 import signal
 import socket
+import tempfile
 import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,14 +39,25 @@ from mechpuzzles.puzzle import Puzzle, load_puzzle
 from mechpuzzles.verdicts import NotYet, Outcome, PlainError
 
 GRACE = 5.0  # seconds beyond a limit that the learner's process has for keeping it by itself
+SLACK = 1.0  # seconds beyond a part's time limit that handing over may take
 STARTS = 8  # of the learner's process, for one notebook
 TEXT = 4_000  # characters kept of an error's message
+SHOWN_TEXT, SHOWN = 20_000, 20  # characters kept of each output of a cell, and results kept of it
+TEXTS = ("is", "stdout", "stderr", "line", "noise", "unsendable")  # what the learner's process answers in words
 UNSEEN = "A check that the notebook does not show failed."
 _HIDDEN = re.compile(r"#+\s*(BEGIN|END) HIDDEN TESTS")
 
 
 class Died(Exception):
     """The learner's process ended or had to be ended; the message is a clause for the learner."""
+
+
+class Killed(Died):
+    """Somebody killed the learner's process: itself, or the machine when short of memory, whoever has taken that."""
+
+
+class CannotGrade(BaseException):
+    """This machine has no process for the learner's code; the message says why. No check is to take it for a fault."""
 
 
 class NotEnough(BaseException):
@@ -57,8 +71,8 @@ def serve(end: socket.socket) -> None:
     limit_memory(job)
     try:
         result = grade(job)
-    except warm.NoForkServer as error:
-        channel.send({"failed": str(error)})
+    except (CannotGrade, Exception) as error:
+        channel.send({"failed": str(error) or repr(error)})
         return
     channel.send({"result": vars(result)})
 
@@ -77,39 +91,56 @@ def grade(job: Job) -> Result:
     """
     if job.folder is not None:
         os.chdir(job.folder)
+    seconds = job.bounds.notebook_seconds
     if not job.all_cells:
-        with contextlib.suppress(NotEnough):
-            return Grading(job, everything=False).run()
-    return Grading(job, everything=True).run()
+        grading = Grading(job, seconds, everything=False)
+        try:
+            return grading.run()
+        except NotEnough:
+            seconds = grading.seconds
+    return Grading(job, seconds, everything=True).run()
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """The hidden tests of a check whose visible ones have passed, to be run when all cells have."""
+
+    cell: Cell
+    statements: list[ast.stmt]
+    namespace: dict[str, Any]
+    place: int  # how much had been done in the learner's process
 
 
 class Grading:
     """One notebook on its way through grading."""
 
-    def __init__(self, job: Job, everything: bool):
+    def __init__(self, job: Job, seconds: float, everything: bool):
         self.job, self.everything = job, everything
         self.result = Result(ran_all=everything)
         self.learner: Learner | None = None
         self.starts = 0
-        self.seconds = job.bounds.notebook_seconds
-        self.done: list[Cell] = []  # the learner's cells that have run, to be run again in a new process
-        self.fatal: set[str] = set()
+        self.seconds = seconds
+        self.done: list[dict[str, Any]] = []  # what the learner's process has done, to be done again in a new one
         self.lost: dict[str, str] = {}  # names that are not asked again, and why
-        self.secret = False  # whether a hidden test has called the learner's code
         self.held: list[Any] = []  # functions that the learner's code may call here
+        self.hidden: list[Unseen] = []
+        self.unseen = False  # whether hidden tests are running
         self.modules = imported(cell.source for cell in job.released)
         self.wanted = set().union(*(_reads(cell.tests) for cell in job.cells if cell.tests is not None))
         self.namespace = self._namespace()
         self.puzzle = self._puzzle()
 
     def run(self) -> Result:
-        """Every cell in turn."""
+        """Every cell in turn, then the hidden tests: no word of the learner's code is kept after it has met those."""
         try:
             for cell, runs in zip(self.job.cells, self._plan(), strict=True):
                 if cell.tests is not None:
                     self.result.outputs[cell.id] = self._check(cell)
                 elif runs:
                     self.result.outputs[cell.id] = self._run(cell)
+            self.unseen = True
+            for tests in self.hidden:
+                self.result.outputs[tests.cell.id] += self._hidden(tests)
         finally:
             self._end()
         return self.result
@@ -159,21 +190,30 @@ class Grading:
     # The learner's process -----------------------------------------------------------------------
 
     def _run(self, cell: Cell) -> list[dict[str, Any]]:
-        """Run a cell over there; its outputs, as text, unless a hidden test's inputs could be in them."""
+        """Run a cell over there; its outputs, as text."""
+        message = {"do": "run", "source": cell.source}
         try:
-            shown = self._ask({"do": "run", "source": cell.source}, self.job.bounds.cell_seconds)
+            shown = self._ask(message, self.job.bounds.cell_seconds)
         except Died as why:
-            self.fatal.add(cell.id)
             self.result.findings.append(f"A cell of yours was given up because {why}: {_first_line(cell.source)}")
             return [_error("NotRun", f"Given up: {why}.")]
-        self.done.append(cell)
+        self.done.append(message)
         error = shown.get("error")
         if error and error[0] == "NameError" and not self.everything:
             raise NotEnough
-        return [] if self.secret else _shown(shown)
+        if error and error[0] == "TooLong":
+            late = f"it was still running after {self.job.bounds.cell_seconds:g} seconds"
+            self.result.findings.append(f"A cell of yours was given up because {late}: {_first_line(cell.source)}")
+        return _shown(shown)
 
     def _ask(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
-        """Ask the learner's process, a new one if need be; `Died` if that ends it."""
+        """Ask the learner's process, a new one if need be; `Died` if that ends it. If it is killed, ask once more."""
+        try:
+            return self._ask_once(message, seconds)
+        except Killed:
+            return self._ask_once(message, seconds)
+
+    def _ask_once(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:
         if self.learner is None:
             self._start()
         assert self.learner is not None
@@ -182,50 +222,59 @@ class Grading:
         if seconds <= 0:
             raise Died(f"the notebook's {self.job.bounds.notebook_seconds:g} seconds were used up")
         try:
-            self.learner.channel.send({**message, "seconds": seconds} if message["do"] != "look" else message)
+            self.learner.channel.send(
+                {**message, "seconds": seconds} if message["do"] != "look" else message, seconds + GRACE
+            )
             while True:
-                reply = self.learner.channel.receive(started + seconds + GRACE - time.monotonic())
-                if type(reply) is not dict:
-                    raise Garbled("no reply")
+                reply = _checked(self.learner.channel.receive(started + seconds + GRACE - time.monotonic()))
                 if "ask" not in reply:
                     return reply
-                self.learner.channel.send(self._answer(reply))
+                try:
+                    self.learner.channel.send(self._answer(reply), seconds + GRACE)
+                except TypeError as error:  # nothing was sent yet
+                    self.learner.channel.send({"refused": str(error)})
         except (Silent, HungUp, Garbled) as error:
-            raise Died(self._end(error)) from None
+            raise self._end(error) from None
         finally:
             self.seconds -= time.monotonic() - started
 
-    def _start(self) -> None:
-        """A new process in which the cells so far have run, without those that ended one."""
+    def _start(self, place: int | None = None) -> None:
+        """A new process in which is done what was done so far, or up to a place, without what ended one."""
         if self.starts == STARTS:
             raise Died(f"Python had to be started anew {STARTS} times")
         self.starts += 1
-        self.learner = Learner(self.job, self.puzzle)
-        for cell in self.done:
+        try:
+            self.learner = Learner(self.job, self.puzzle)
+        except (warm.NoForkServer, OSError) as error:
+            raise CannotGrade(f"no process for the learner's code could be started: {error}") from error
+        if self.learner.unwritten and self.starts == 1:
+            self.result.findings.append("Your files did not all fit into the space that there is for them.")
+        for message in self.done[:place]:
             try:
-                self._ask({"do": "run", "source": cell.source}, self.job.bounds.cell_seconds)
+                self._ask_once(message, self.job.bounds.cell_seconds)
             except Died:
-                self.done.remove(cell)
-                self._start()
-                return
+                message.update(do="run", source="")  # not again; what comes after it keeps its place
+                return self._start(place)
 
-    def _end(self, error: Exception | None = None) -> str:
-        """End the learner's process, and say in a clause why it had to be."""
+    def _end(self, error: Exception | None = None) -> Died:
+        """End the learner's process; the exception says in a clause why it had to be."""
         if self.learner is None:
-            return ""
+            return Died()
         learner, self.learner = self.learner, None
         status = learner.end()
         self.result.cpu_s += learner.process.spent.get("cpu_s", 0.0)
         self.result.max_mb = max(self.result.max_mb, learner.process.spent.get("max_mb", 0.0))
         if isinstance(error, Silent):
-            return "it did not end in time and could not be interrupted"
+            return Died("it did not end in time and could not be interrupted")
         if isinstance(error, Garbled):
-            return "what came back from it was not an answer"
+            return Died("what came back from it was not an answer")
         if status == -signal.SIGXCPU:
-            return "it used more processor time than is allowed"
+            return Died("it used more processor time than is allowed")
+        if status == -signal.SIGKILL:
+            return Killed("it was killed, twice")
         if status is not None and status < 0 and error is not None:
-            return f"it crashed Python ({signal.Signals(-status).name})"
-        return "it ended Python"
+            return Died(f"it crashed Python ({_signal(-status)})")
+        return Died("it ended Python")
 
     # What the learner's code asks here -------------------------------------------------------------
 
@@ -249,88 +298,116 @@ class Grading:
     # Checks ----------------------------------------------------------------------------------------
 
     def _check(self, cell: Cell) -> list[dict[str, Any]]:
-        """Run a check cell here, statement by statement; its outputs."""
-        assert cell.tests is not None
-        try:
-            statements = ast.parse(cell.tests).body
-        except SyntaxError as error:
-            raise ValueError(f"the check {cell.id} is no Python: {error}") from None
-        namespace = {**self.namespace, **self._theirs(statements)}
-        hidden = _hidden_lines(cell.tests)
+        """Run the visible part of a check cell here; its outputs. The hidden tests wait, if it passes."""
+        visible, hidden = _parts(cell)
+        namespace = {**self.namespace, **self._theirs(cell)}
         said, value = io.StringIO(), None
-        for statement in statements:
-            unseen = statement.lineno in hidden
-            self.secret |= unseen
-            try:
-                with contextlib.redirect_stdout(io.StringIO() if unseen else said):
-                    if statement is statements[-1] and isinstance(statement, ast.Expr):
-                        value = eval(compile(ast.Expression(statement.value), f"<{cell.id}>", "eval"), namespace)
-                    else:
-                        exec(compile(ast.Module([statement], []), f"<{cell.id}>", "exec"), namespace)
-            except NotEnough:
-                raise
-            except Exception as error:
-                return [*_stream("stdout", said.getvalue()), _failed(error, unseen)]
-        outputs = _stream("stdout", said.getvalue())
-        if type(value) in (int, float):  # a check that ends in a number gives that many points
-            outputs.append(
-                {
-                    "output_type": "execute_result",
-                    "data": {"text/plain": repr(value)},
-                    "metadata": {},
-                    "execution_count": None,
-                }
-            )
-        return outputs
+        try:
+            with contextlib.redirect_stdout(said):
+                value = _execute(visible, namespace, cell.id)
+        except Exception as error:
+            return [*_stream("stdout", said.getvalue()), _failed(error, unseen=False)]
+        if hidden:
+            self.hidden.append(Unseen(cell, hidden, namespace, len(self.done)))
+            return _stream("stdout", said.getvalue())
+        return [*_stream("stdout", said.getvalue()), *_points(value)]
 
-    def _theirs(self, statements: list[ast.stmt]) -> dict[str, Any]:
+    def _hidden(self, tests: Unseen) -> list[dict[str, Any]]:
+        """Run a check's hidden tests; their outputs.
+
+        What a function of the learner's reads may have been bound anew by a later cell. Then it gets a second chance in
+        a process that has not come further than the check.
+        """
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                return _points(_execute(tests.statements, tests.namespace, tests.cell.id))
+        except Exception as error:
+            failed = _failed(error, unseen=True)
+        if not self._changed_after(tests.place):
+            return [failed]
+        self._end()
+        try:
+            with contextlib.redirect_stdout(io.StringIO()):
+                self._start(tests.place)
+                namespace = {**self.namespace, **self._theirs(tests.cell)}
+                return _points(_execute([*_parts(tests.cell)[0], *tests.statements], namespace, tests.cell.id))
+        except Exception:
+            return [failed]
+        finally:
+            self._end()
+
+    def _changed_after(self, place: int) -> bool:
+        """Whether what ran later binds a name that what ran before binds or reads."""
+        before, after = (
+            [names_in(m["source"], self.modules) for m in messages if m["do"] == "run"]
+            for messages in (self.done[:place], self.done[place:])
+        )
+        if None in before or None in after:
+            return True
+        return bool(
+            set().union(*(n.reads | n.binds for n in before if n)) & set().union(*(n.binds for n in after if n))
+        )
+
+    def _theirs(self, cell: Cell) -> dict[str, Any]:
         """The names that a check reads and the author did not bind, as the learner's process has them now."""
         found: dict[str, Any] = {}
-        for name in sorted(names_of(statements).reads - set(self.namespace) - set(dir(builtins))):
+        assert cell.tests is not None
+        for name in sorted(_reads(cell.tests) - set(self.namespace) - set(dir(builtins))):
+            message = {"do": "look", "name": name, "keep": f"{cell.id} {name}"}
             try:
-                reply = self._ask({"do": "look", "name": name}, self.job.bounds.call_seconds)
+                reply = self._ask(message, self.job.bounds.call_seconds)
             except Died:
                 continue
+            self.done += [] if self.unseen else [message]
             if reply.get("is") == "function":
-                found[name] = Function(self, name)
+                found[name] = Function(self, name, message["keep"])
             elif reply.get("is") == "value":
                 found[name] = reply.get("value")
             elif "unsendable" in reply:
-                found[name] = Function(self, name, f"it cannot be read: {reply['unsendable']}"[:TEXT])
+                found[name] = Function(self, name, "", f"it cannot be read: {reply['unsendable']}"[:TEXT])
+                said = f"{name} cannot be read: it is too big, or nested too deeply."
+                self.result.findings += [said] if said not in self.result.findings else []
             elif not self.everything:
                 raise NotEnough
         return found
 
-    def call(self, name: str, inputs: tuple[Any, ...], limits: Limits | None, driver: Any) -> Called:
+    def call(self, name: str, kept: str, inputs: tuple[Any, ...], limits: Limits | None, driver: Any) -> Called:
         """Call a function of the learner's, over there."""
         if name in self.lost:
             return Called(error=_error_named("NotRun", self.lost[name]))
         message = {
             "do": "call",
-            "name": name,
+            "kept": kept,
             "inputs": inputs,
             "limits": [limits.seconds, limits.extra_mb] if limits else None,
             "driver": driver.__name__ if driver else None,
         }
-        seconds = self.job.bounds.call_seconds
+        seconds = limits.seconds + GRACE if limits else self.job.bounds.call_seconds
         started = time.monotonic()
         try:
-            reply = self._ask(message, limits.seconds + GRACE if limits else seconds)
+            reply = self._ask(message, seconds)
         except Died as why:
-            self.lost[name] = f"{why}"
+            self._lose(name, f"{why}")
             return Called(error=_error_named("NotRun", f"{why}"))
         if "unsendable" in reply:
-            return Called(error=_error_named("TypeError", str(reply["unsendable"])[:TEXT]))
+            return Called(error=_error_named("TypeError", reply["unsendable"][:TEXT]))
         called = _called(reply)
-        if limits and time.monotonic() - started > limits.seconds + GRACE:
+        if self.unseen and isinstance(called.value, Exceeded):
+            called = replace(called, value=Exceeded(called.value.limit, "the limit was broken"))
+        if limits and time.monotonic() - started > limits.seconds + SLACK:
             called = Called(Exceeded("time", f"it was still running after {limits.seconds:g} seconds"))
         if called.error is not None:
             kind = type(called.error).__name__
             if kind == "NameError" and not self.everything:
                 raise NotEnough
-            if kind == "TimeoutError":
-                self.lost[name] = str(called.error)
+            if kind == "TimeoutError" and time.monotonic() - started >= seconds:
+                self._lose(name, f"it was still running after {seconds:g} seconds")
         return called
+
+    def _lose(self, name: str, why: str) -> None:
+        """Ask a function no more, and tell the learner."""
+        self.lost[name] = why
+        self.result.findings.append(f"{name} was given up because {why}.")
 
 
 class Learner:
@@ -338,6 +415,7 @@ class Learner:
 
     def __init__(self, job: Job, puzzle: Puzzle | None):
         ours, theirs = socket.socketpair()
+        folder = "/" if job.sandbox else tempfile.mkdtemp(prefix="learner-", dir=job.folder)  # the sandbox has its own
         environment = {
             "PATH": os.environ.get("PATH", ""),
             "HOME": "/tmp",
@@ -348,16 +426,16 @@ class Learner:
         request = {
             "kind": "learner",
             "env": environment,
-            "cwd": "/",
+            "cwd": folder,
             "sandbox": job.sandbox,
             "policy": job.policy,
         }
         with theirs:
             self.process = warm.Forked(warm.ensure_server(), request, theirs.fileno())
         self.channel = Channel(ours)
-        self.channel.send({"do": "begin", "puzzle": _stand_in(puzzle), "files": job.files})
         try:
-            self.channel.receive(30.0)
+            self.channel.send({"do": "begin", "puzzle": _stand_in(puzzle), "files": job.files})
+            self.unwritten = self.channel.receive(30.0).get("unwritten")
         except (Silent, HungUp, Garbled) as error:
             self.end()
             raise warm.NoForkServer(f"a learner's process did not start: {error!r}") from None
@@ -377,25 +455,38 @@ class Learner:
 class Function(Elsewhere):
     """A function of the learner's."""
 
-    def __init__(self, grading: Grading, name: str, problem: str = ""):
-        self._grading, self._name, self._problem = grading, name, problem
+    def __init__(self, grading: Grading, name: str, kept: str, problem: str = ""):
+        self._grading, self._name, self._kept, self._problem = grading, name, kept, problem
 
     def call(self, inputs: tuple[Any, ...], limits: Limits | None, driver: Any) -> Called:
         if self._problem:
             return Called(error=_error_named("TypeError", self._problem))
-        return self._grading.call(self._name, inputs, limits, driver)
+        return self._grading.call(self._name, self._kept, inputs, limits, driver)
 
 
 Function.__name__ = "function"  # what a learner is told who gives one where a value is asked for
 
 
+def _checked(reply: Any) -> dict[str, Any]:
+    """A reply, or `Garbled` if a field of it, its value apart, is not of its type."""
+    if type(reply) is not dict or not all(type(reply.get(name, "")) is str for name in TEXTS):
+        raise Garbled("no reply")
+    error, results = reply.get("error"), reply.get("results", [])
+    if not _strings(results) or not (error is None or (_strings(error) and len(error) == 2)):
+        raise Garbled("no reply")
+    return reply
+
+
+def _strings(value: Any) -> bool:
+    return type(value) is list and all(type(one) is str for one in value)
+
+
 def _called(reply: dict[str, Any]) -> Called:
-    """A reply read with suspicion."""
-    error = reply.get("error")
-    if type(error) is list and len(error) == 2:
-        raised = _error_named(str(error[0]), str(error[1])[:TEXT])
-        return Called(error=raised, line=str(reply.get("line", ""))[:TEXT], noise=str(reply.get("noise", ""))[:TEXT])
-    noise = str(reply.get("noise", ""))[:TEXT]
+    """What a call came to, from the reply."""
+    noise = reply.get("noise", "")[:TEXT]
+    if error := reply.get("error"):
+        raised = _error_named(error[0], error[1][:TEXT])
+        return Called(error=raised, line=reply.get("line", "")[:TEXT], noise=noise)
     return Called(reply.get("value"), noise=noise, altered=reply.get("altered") is True)
 
 
@@ -406,13 +497,20 @@ def _error_named(name: str, text: str) -> Exception:
     return type(name if name.isidentifier() and len(name) < 60 else "Exception", (Exception,), {})(text)
 
 
+def _signal(number: int) -> str:
+    with contextlib.suppress(ValueError):
+        return signal.Signals(number).name
+    return f"signal {number}"
+
+
 def _failed(error: Exception, unseen: bool) -> dict[str, Any]:
     """A check's error as an output. Of a hidden one only what an author has written for learners is told."""
     if isinstance(error, NotYet):
         verdict = error.verdict
         if not unseen:
             return _error("NotYet", verdict.text(bold=False))
-        if verdict.outcome is Outcome.WRONG and verdict.symptom:
+        # Of the sentences that have a name, this one quotes a name of the learner's.
+        if verdict.outcome is Outcome.WRONG and verdict.symptom not in (None, "wrong_type"):
             return _error("NotYet", verdict.says[0])
         return _error("NotYet", f"{verdict.part}: not yet. {UNSEEN}")
     if unseen:
@@ -423,23 +521,56 @@ def _failed(error: Exception, unseen: bool) -> dict[str, Any]:
 
 
 def _error(name: str, text: str) -> dict[str, Any]:
-    return {"output_type": "error", "ename": name, "evalue": text, "traceback": [text]}
+    text = _clean(text, TEXT)
+    return {"output_type": "error", "ename": _clean(name), "evalue": text, "traceback": [text]}
 
 
 def _stream(name: str, text: str) -> list[dict[str, Any]]:
-    return [{"output_type": "stream", "name": name, "text": text}] if text else []
+    return [{"output_type": "stream", "name": name, "text": _clean(text)}] if text else []
+
+
+def _clean(text: str, most: int = SHOWN_TEXT) -> str:
+    """A text that fits into a file: not too long, and without halves of characters."""
+    return text[:most].encode("utf-8", "replace").decode()
 
 
 def _shown(reply: dict[str, Any]) -> list[dict[str, Any]]:
     """What a cell showed, as outputs of text only."""
-    outputs = [*_stream("stdout", str(reply.get("stdout", ""))), *_stream("stderr", str(reply.get("stderr", "")))]
-    results = reply.get("results")
-    for text in results if type(results) is list else []:
-        outputs.append({"output_type": "display_data", "data": {"text/plain": str(text)}, "metadata": {}})
-    error = reply.get("error")
-    if type(error) is list and len(error) == 2:
-        outputs.append(_error(str(error[0])[:100], str(error[1])[:TEXT]))
+    outputs = [*_stream("stdout", reply.get("stdout", "")), *_stream("stderr", reply.get("stderr", ""))]
+    for text in reply.get("results", [])[:SHOWN]:
+        outputs.append({"output_type": "display_data", "data": {"text/plain": _clean(text)}, "metadata": {}})
+    if error := reply.get("error"):
+        outputs.append(_error(error[0][:100], error[1]))
     return outputs
+
+
+def _parts(cell: Cell) -> tuple[list[ast.stmt], list[ast.stmt]]:
+    """The statements of a check before its first hidden test, and from there on."""
+    assert cell.tests is not None
+    try:
+        statements = ast.parse(cell.tests).body
+    except SyntaxError as error:
+        raise ValueError(f"the check {cell.id} is no Python: {error}") from None
+    hidden = _hidden_lines(cell.tests)
+    first = next((i for i, statement in enumerate(statements) if statement.lineno in hidden), len(statements))
+    return statements[:first], statements[first:]
+
+
+def _execute(statements: list[ast.stmt], namespace: dict[str, Any], name: str) -> Any:
+    """Run statements; the value of the last one if it is an expression."""
+    body, last = (statements[:-1], statements[-1]) if statements else ([], None)
+    if not isinstance(last, ast.Expr):
+        body, last = statements, None
+    exec(compile(ast.Module(body, []), f"<{name}>", "exec"), namespace)
+    return eval(compile(ast.Expression(last.value), f"<{name}>", "eval"), namespace) if last else None
+
+
+def _points(value: Any) -> list[dict[str, Any]]:
+    """A check that ends in a number gives that many points."""
+    if type(value) not in (int, float):
+        return []
+    data = {"text/plain": repr(value)}
+    return [{"output_type": "execute_result", "data": data, "metadata": {}, "execution_count": None}]
 
 
 def _hidden_lines(source: str) -> set[int]:
