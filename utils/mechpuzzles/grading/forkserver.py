@@ -29,10 +29,7 @@ from typing import Any, NoReturn
 
 PRELOAD = (
     "torch",
-    "transformer_lens",
-    "transformers.models.gpt2.modeling_gpt2",
     "plotly.graph_objects",
-    "plotly.io",
     "mechpuzzles.puzzle",
     "mechpuzzles.checks",
     "mechpuzzles.geometry",
@@ -85,19 +82,32 @@ def serve(path: Path, idle_seconds: float = IDLE_SECONDS) -> None:
 
 
 def preload() -> None:
-    """Import what notebooks import, and load what loading a model loads."""
+    """Import what every child needs."""
     import torch
 
     torch.set_num_threads(1)
     for name in PRELOAD:
         importlib.import_module(name)
+    share()
+
+
+def share() -> None:
+    """Have the collector leave these pages shared with the children."""
+    gc.collect()
+    gc.freeze()
+
+
+@functools.cache
+def preload_models() -> None:
+    """Load models, and with them what loading imports; some checks need none, so the first that does waits for it."""
+    import torch
+
     from mechpuzzles import load_model
 
     with torch.no_grad():
         for name in MODELS:
             load_model(name)(torch.tensor([[0, 1]]))
-    gc.collect()
-    gc.freeze()  # the collector then leaves these pages shared
+    share()
 
 
 @functools.cache
@@ -152,7 +162,10 @@ class Server:
         try:
             line, descriptors = read_request(connection)
             request = json.loads(line)
-            if request.get("kind", "kernel") == "kernel":
+            kernel = request.get("kind", "kernel") == "kernel"
+            if kernel or request.get("models"):
+                preload_models()
+            if kernel:
                 preload_pictures()
             assert_forkable()
             become = KINDS[request.get("kind", "kernel")]

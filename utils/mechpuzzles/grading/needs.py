@@ -141,3 +141,8 @@ def needed(cells: Sequence[Names | None], always: Sequence[bool], wanted: Iterab
         for i in more:
             runs[i] = True
             sought |= cells[i].reads  # type: ignore[union-attr]
+
+
+def needs_models(sources: Iterable[str]) -> bool:
+    """Whether some code seems to load a model; it may also do so unforeseen, and then takes seconds longer."""
+    return any(word in source for source in sources for word in ("load_model", "transformer_lens", "drivers"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -27,7 +27,7 @@ class Progress:
         self.bar = Bar(*columns, console=console, transient=True, disable=quiet or not console.is_terminal)
         self.task = self.bar.add_task("grading", total=None)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Progress:
         self.bar.__enter__()
         return self
 

@@ -32,7 +32,7 @@ from typing import Any
 from mechpuzzles.calls import Called, Elsewhere
 from mechpuzzles.grading import warm
 from mechpuzzles.grading.jobs import Cell, Job, Result, job_from
-from mechpuzzles.grading.needs import Names, imported, names_in, names_of, needed
+from mechpuzzles.grading.needs import Names, imported, names_in, names_of, needed, needs_models
 from mechpuzzles.grading.wire import Channel, Garbled, HungUp, Silent, encode
 from mechpuzzles.limits import Exceeded, Limits
 from mechpuzzles.puzzle import Puzzle, load_puzzle
@@ -133,7 +133,10 @@ class Grading:
     def run(self) -> Result:
         """Every cell in turn, then the hidden tests: no word of the learner's code is kept after it has met those."""
         try:
-            for cell, runs in zip(self.job.cells, self._plan(), strict=True):
+            plan = self._plan()
+            self.models = needs_models(c.source for c, runs in zip(self.job.cells, plan, strict=True) if runs)
+            self.models |= self.puzzle is not None and any(part.driver for part in self.puzzle.parts)
+            for cell, runs in zip(self.job.cells, plan, strict=True):
                 if cell.tests is not None:
                     self.result.outputs[cell.id] = self._check(cell)
                 elif runs:
@@ -183,7 +186,9 @@ class Grading:
             runs = {cell.id: True for cell in cells}
         else:
             names = [names_in(cell.source, self.modules) for cell in cells]
-            chosen = needed(names, [not cell.fixed for cell in cells], self.wanted - set(self.namespace))
+            # What draws a variant is needed though no name says so: values are checked against the one drawn last.
+            always = [not cell.fixed or ".variant(" in cell.source for cell in cells]
+            chosen = needed(names, always, self.wanted - set(self.namespace))
             runs = {cell.id: run for cell, run in zip(cells, chosen, strict=True)}
         return [runs.get(cell.id, False) for cell in self.job.cells]
 
@@ -244,7 +249,7 @@ class Grading:
             raise Died(f"Python had to be started anew {STARTS} times")
         self.starts += 1
         try:
-            self.learner = Learner(self.job, self.puzzle)
+            self.learner = Learner(self.job, self.puzzle, self.models)
         except (warm.NoForkServer, OSError) as error:
             raise CannotGrade(f"no process for the learner's code could be started: {error}") from error
         if self.learner.unwritten and self.starts == 1:
@@ -367,9 +372,17 @@ class Grading:
                 found[name] = Function(self, name, "", f"it cannot be read: {reply['unsendable']}"[:TEXT])
                 said = f"{name} cannot be read: it is too big, or nested too deeply."
                 self.result.findings += [said] if said not in self.result.findings else []
-            elif not self.everything:
-                raise NotEnough
+            else:
+                self._look_further()
         return found
+
+    def _look_further(self) -> None:
+        """A name is missing: `NotEnough` if cells were left out, unless what is run anew would know hidden tests.
+
+        How much time was left, or what o'clock it was, could tell it of them.
+        """
+        if not self.everything and not self.unseen:
+            raise NotEnough
 
     def call(self, name: str, kept: str, inputs: tuple[Any, ...], limits: Limits | None, driver: Any) -> Called:
         """Call a function of the learner's, over there."""
@@ -398,8 +411,8 @@ class Grading:
             called = Called(Exceeded("time", f"it was still running after {limits.seconds:g} seconds"))
         if called.error is not None:
             kind = type(called.error).__name__
-            if kind == "NameError" and not self.everything:
-                raise NotEnough
+            if kind == "NameError":
+                self._look_further()
             if kind == "TimeoutError" and time.monotonic() - started >= seconds:
                 self._lose(name, f"it was still running after {seconds:g} seconds")
         return called
@@ -413,7 +426,7 @@ class Grading:
 class Learner:
     """A learner's process: a fork of the fork server, with a channel to it."""
 
-    def __init__(self, job: Job, puzzle: Puzzle | None):
+    def __init__(self, job: Job, puzzle: Puzzle | None, models: bool):
         ours, theirs = socket.socketpair()
         folder = "/" if job.sandbox else tempfile.mkdtemp(prefix="learner-", dir=job.folder)  # the sandbox has its own
         environment = {
@@ -425,6 +438,7 @@ class Learner:
         }
         request = {
             "kind": "learner",
+            "models": models,
             "env": environment,
             "cwd": folder,
             "sandbox": job.sandbox,

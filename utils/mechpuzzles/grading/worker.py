@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mechpuzzles.grading import warm
+from mechpuzzles.grading.needs import needs_models
 from mechpuzzles.grading.wire import Channel, Garbled, HungUp, Silent
 
 SPARE_SECONDS = 120.0  # for the grader's own work, beyond what the learner's code may take
@@ -31,11 +32,12 @@ def grade_job(job: dict[str, Any], puzzle: dict[str, bytes]) -> dict[str, Any]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
         job = {**job, "folder": scratch}
-        done = _grade(job)
-        return _grade(job) if done.get("again") else done
+        models = needs_models(content.decode(errors="replace") for content in puzzle.values())
+        done = _grade(job, models)
+        return _grade(job, models) if done.get("again") else done
 
 
-def _grade(job: dict[str, Any]) -> dict[str, Any]:
+def _grade(job: dict[str, Any], models: bool) -> dict[str, Any]:
     environment = {name: value for name in warm.HANDED_ON if (value := os.environ.get(name))}
     environment |= {"MECHPUZZLES_OFFLINE": "1", "NBGRADER_EXECUTION": "autograde"}
     if who := os.environ.get("MECHPUZZLES_LEARNER"):
@@ -46,7 +48,7 @@ def _grade(job: dict[str, Any]) -> dict[str, Any]:
             with theirs:
                 server = warm.ensure_server()
                 environment["MECHPUZZLES_FORK_SERVER"] = str(server)
-                request = {"kind": "grader", "env": environment, "cwd": job["folder"]}
+                request = {"kind": "grader", "models": models, "env": environment, "cwd": job["folder"]}
                 grader = warm.Forked(server, request, theirs.fileno())
         except (warm.NoForkServer, OSError) as error:
             return {"failed": f"no grader could be started: {error}", "again": True}
