@@ -46,7 +46,7 @@ def _root_and(wanted: list[str] | None) -> tuple[Path, list[str]]:
 
 
 def _refused(why: str) -> typer.Exit:
-    errors.print(why, style="red", markup=False)
+    errors.print(why, style="red", markup=False, soft_wrap=True)
     return typer.Exit(2)
 
 

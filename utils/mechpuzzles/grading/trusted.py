@@ -320,26 +320,33 @@ class Grading:
     def _hidden(self, tests: Unseen) -> list[dict[str, Any]]:
         """Run a check's hidden tests; their outputs.
 
-        What a function of the learner's reads may have been bound anew by a later cell. Then it gets a second chance in
-        a process that has not come further than the check.
+        What a function of the learner's reads may have been bound anew by a later cell, so that it no longer passes the
+        visible tests. Then it is asked in a process that has not come further than the check. Either way it is asked
+        the hidden tests once: of two answers one might be guessed.
         """
+        statements, namespace = tests.statements, tests.namespace
+        visible, _ = _parts(tests.cell)
+        back = self._changed_after(tests.place) and not self._passes(visible, tests)
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                return _points(_execute(tests.statements, tests.namespace, tests.cell.id))
+                if back:
+                    self._end()
+                    self._start(tests.place)
+                    statements, namespace = visible + statements, {**self.namespace, **self._theirs(tests.cell)}
+                return _points(_execute(statements, namespace, tests.cell.id))
         except Exception as error:
-            failed = _failed(error, unseen=True)
-        if not self._changed_after(tests.place):
-            return [failed]
-        self._end()
+            return [_failed(error, unseen=True)]
+        finally:
+            if back:
+                self._end()
+
+    def _passes(self, visible: list[ast.stmt], tests: Unseen) -> bool:
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                self._start(tests.place)
-                namespace = {**self.namespace, **self._theirs(tests.cell)}
-                return _points(_execute([*_parts(tests.cell)[0], *tests.statements], namespace, tests.cell.id))
+                _execute(visible, dict(tests.namespace), tests.cell.id)
         except Exception:
-            return [failed]
-        finally:
-            self._end()
+            return False
+        return True
 
     def _changed_after(self, place: int) -> bool:
         """Whether what ran later binds a name that what ran before binds or reads."""
