@@ -253,6 +253,33 @@ def test_what_locked_cells_bind_is_the_graders_own(fork_server):
     assert found["outputs"]["3"] == []
 
 
+def test_an_authors_helper_runs_here_and_asks_for_the_learners_function(fork_server):
+    helper = "def is_good():\n    return double(4) == 8"
+    for body, good in (("2 * x", True), ("x", False)):
+        stub = ("stub", DOUBLE.format(body) + "\n\n\ndef is_good():\n    return True")
+        found = graded(fork_server, ("locked", helper), stub, ("check", "assert is_good()"), released=RELEASED)
+        assert (found["outputs"]["2"] == []) == good
+
+
+RELEASED = [
+    Cell("0", "def is_good():\n    return double(4) == 8", fixed=True),
+    Cell("1", "def double(x):\n    ...", solution=True),
+]
+
+
+def test_a_learners_error_is_caught_as_pythons_own(fork_server):
+    stub = ("stub", "def double(x):\n    raise KeyError('x')")
+    check = """
+try:
+    double(1)
+    raised = ""
+except LookupError as error:
+    raised = str(error)
+assert raised == "'x'"
+"""
+    assert graded(fork_server, stub, ("check", check))["outputs"]["1"] == []
+
+
 def test_partial_points_and_prints_of_a_check(fork_server):
     found = graded(fork_server, ("stub", "x = 2"), ("check", "print('two of three')\n1 + 0.5 * (x == 2)"))
     printed, points = found["outputs"]["1"]

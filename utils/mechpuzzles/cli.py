@@ -191,7 +191,8 @@ def _print_rows(rows: list[Any]) -> None:
     table = Table("learner", "puzzle", "score", "status", "message")
     for row in rows:
         score = "" if row.score is None else f"{row.score:g} of {row.max_score:g}"
-        table.add_row(row.learner, row.puzzle, score, row.status.replace("_", " "), escape(row.message))
+        status = row.status.replace("_", " ")
+        table.add_row(escape(row.learner), escape(row.puzzle), score, status, escape(row.message))
     console.print(table)
 
 

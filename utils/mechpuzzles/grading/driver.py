@@ -29,6 +29,7 @@ import nbformat
 import nbgrader.api
 from nbconvert.preprocessors import ClearMetadataPreprocessor
 from nbformat import NotebookNode
+from nbgrader import utils
 from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde, GenerateAssignment
 from nbgrader.converters.base import NbGraderException
@@ -233,13 +234,7 @@ class Course:
             raise Unusable(f"{slug} cannot be graded: {_why(error)}") from error
 
     def _assignment(self, slug: str, source: Path) -> Assignment:
-        with self.book() as book:
-            try:
-                book.find_notebook(slug, slug)
-                known = True
-            except MissingEntry:
-                known = False
-        released = self._release(slug, enter=not known)
+        released = self._release(slug, enter=not self._is_entered(slug, source))
         with self.book() as book:
             sources = execute.source_cells(book, slug)
             max_score = float(book.find_assignment(slug).max_score)
@@ -249,6 +244,17 @@ class Course:
         for name, content in sorted(files.items()):
             digest.update(name.encode() + content)
         return Assignment(slug, released, sources, files, max_score, digest.hexdigest())
+
+    def _is_entered(self, slug: str, source: Path) -> bool:
+        """Whether all of the puzzle is in the gradebook: nbgrader enters cell by cell, and may have been stopped."""
+        cells = nbformat.read(source / f"{slug}.ipynb", as_version=4).cells
+        kinds = (utils.is_grade, utils.is_solution, utils.is_locked, utils.is_task)
+        kept = {cell.metadata.nbgrader.grade_id for cell in cells if any(kind(cell) for kind in kinds)}
+        with self.book() as book:
+            try:
+                return kept <= {cell.name for cell in book.find_notebook(slug, slug).source_cells}
+            except MissingEntry:
+                return False
 
     def _release(self, slug: str, enter: bool) -> NotebookNode:
         """The notebook that learners got; to enter it into the gradebook nbgrader's generate_assignment makes it."""
@@ -330,7 +336,10 @@ def _usable(learner: str) -> bool:
 def _stray(learner: str, name: str) -> Row:
     """The row of what is in the place of a submission and cannot be one."""
     usable = _usable(learner)
-    learner, name = (os.fsencode(each).decode(errors="replace") for each in (learner, name))
+    learner, name = (
+        "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in each)
+        for each in (learner, name)
+    )
     if not usable:
         why = f'nbgrader cannot use the name of the folder "{learner}"'
     else:

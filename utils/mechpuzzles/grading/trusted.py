@@ -44,6 +44,10 @@ STARTS = 8  # of the learner's process, for one notebook
 TEXT = 4_000  # characters kept of an error's message
 SHOWN_TEXT, SHOWN = 20_000, 20  # characters kept of each output of a cell, and results kept of it
 TEXTS = ("is", "stdout", "stderr", "line", "noise", "unsendable")  # what the learner's process answers in words
+CATCHABLE = {
+    *("ArithmeticError", "AssertionError", "AttributeError", "IndexError", "KeyError", "LookupError", "OverflowError"),
+    *("RecursionError", "RuntimeError", "TypeError", "ValueError", "ZeroDivisionError"),
+}
 UNSEEN = "A check that the notebook does not show failed."
 _HIDDEN = re.compile(r"#+\s*(BEGIN|END) HIDDEN TESTS")
 
@@ -127,7 +131,8 @@ class Grading:
         self.unseen = False  # whether hidden tests are running
         self.modules = imported(cell.source for cell in job.released)
         self.wanted = set().union(*(_reads(cell.tests) for cell in job.cells if cell.tests is not None))
-        self.namespace = self._namespace()
+        self.namespace = self._namespace()  # of check cells; the author's functions among them see all of it
+        self.own = set(self.namespace)
         self.puzzle = self._puzzle()
 
     def run(self) -> Result:
@@ -161,9 +166,12 @@ class Grading:
             elif cell.fixed and cell.tests is None:
                 with contextlib.suppress(SyntaxError):
                     statements += [(s, names_of([s], self.modules)) for s in ast.parse(cell.source).body]
-        while more := set().union(*(n.binds for _, n in statements if theirs & (n.binds | n.reads))) - theirs:
+        while more := set().union(*(n.binds for s, n in statements if theirs & (n.binds | _read_now(s, n)))) - theirs:
             theirs |= more
         runs = needed([names for _, names in statements], [False] * len(statements), self.wanted - theirs)
+        read = set().union(*(names.reads for (_, names), run in zip(statements, runs, strict=True) if run))
+        self.wanted_by_author = read & theirs  # when a check calls a function of theirs
+        self.wanted |= self.wanted_by_author
         namespace: dict[str, Any] = {"__name__": "__main__"}
         with contextlib.redirect_stdout(io.StringIO()):
             for (statement, _), run in zip(statements, runs, strict=True):
@@ -188,7 +196,7 @@ class Grading:
             names = [names_in(cell.source, self.modules) for cell in cells]
             # What draws a variant is needed though no name says so: values are checked against the one drawn last.
             always = [not cell.fixed or ".variant(" in cell.source for cell in cells]
-            chosen = needed(names, always, self.wanted - set(self.namespace))
+            chosen = needed(names, always, self.wanted - self.own)
             runs = {cell.id: run for cell, run in zip(cells, chosen, strict=True)}
         return [runs.get(cell.id, False) for cell in self.job.cells]
 
@@ -305,15 +313,15 @@ class Grading:
     def _check(self, cell: Cell) -> list[dict[str, Any]]:
         """Run the visible part of a check cell here; its outputs. The hidden tests wait, if it passes."""
         visible, hidden = _parts(cell)
-        namespace = {**self.namespace, **self._theirs(cell)}
+        self.namespace.update(self._theirs(cell))
         said, value = io.StringIO(), None
         try:
             with contextlib.redirect_stdout(said):
-                value = _execute(visible, namespace, cell.id)
+                value = _execute(visible, self.namespace, cell.id)
         except Exception as error:
             return [*_stream("stdout", said.getvalue()), _failed(error, unseen=False)]
         if hidden:
-            self.hidden.append(Unseen(cell, hidden, namespace, len(self.done)))
+            self.hidden.append(Unseen(cell, hidden, dict(self.namespace), len(self.done)))
             return _stream("stdout", said.getvalue())
         return [*_stream("stdout", said.getvalue()), *_points(value)]
 
@@ -324,26 +332,27 @@ class Grading:
         visible tests. Then it is asked in a process that has not come further than the check. Either way it is asked
         the hidden tests once: of two answers one might be guessed.
         """
-        statements, namespace = tests.statements, tests.namespace
-        visible, _ = _parts(tests.cell)
-        back = self._changed_after(tests.place) and not self._passes(visible, tests)
+        statements, visible = tests.statements, _parts(tests.cell)[0]
+        self.namespace.update(tests.namespace)
+        back = self._changed_after(tests.place) and not self._passes(visible, tests.cell.id)
         try:
             with contextlib.redirect_stdout(io.StringIO()):
                 if back:
                     self._end()
                     self._start(tests.place)
-                    statements, namespace = visible + statements, {**self.namespace, **self._theirs(tests.cell)}
-                return _points(_execute(statements, namespace, tests.cell.id))
+                    statements = visible + statements
+                    self.namespace.update(self._theirs(tests.cell))
+                return _points(_execute(statements, self.namespace, tests.cell.id))
         except Exception as error:
             return [_failed(error, unseen=True)]
         finally:
             if back:
                 self._end()
 
-    def _passes(self, visible: list[ast.stmt], tests: Unseen) -> bool:
+    def _passes(self, visible: list[ast.stmt], name: str) -> bool:
         try:
             with contextlib.redirect_stdout(io.StringIO()):
-                _execute(visible, dict(tests.namespace), tests.cell.id)
+                _execute(visible, self.namespace, name)
         except Exception:
             return False
         return True
@@ -364,7 +373,7 @@ class Grading:
         """The names that a check reads and the author did not bind, as the learner's process has them now."""
         found: dict[str, Any] = {}
         assert cell.tests is not None
-        for name in sorted(_reads(cell.tests) - set(self.namespace) - set(dir(builtins))):
+        for name in sorted((_reads(cell.tests) | self.wanted_by_author) - self.own - set(dir(builtins))):
             message = {"do": "look", "name": name, "keep": f"{cell.id} {name}"}
             try:
                 reply = self._ask(message, self.job.bounds.call_seconds)
@@ -512,10 +521,13 @@ def _called(reply: dict[str, Any]) -> Called:
 
 
 def _error_named(name: str, text: str) -> Exception:
-    """An error that reads like the learner's own."""
+    """An error that reads like the learner's own, and is caught like it if it is one of Python's."""
     if name == "NotImplementedError":
         return NotImplementedError(*([text] if text else []))
-    return type(name if name.isidentifier() and len(name) < 60 else "Exception", (Exception,), {})(text)
+    known = getattr(builtins, name, None)
+    base = known if name in CATCHABLE and isinstance(known, type) else Exception
+    kind = type(name if name.isidentifier() and len(name) < 60 else "Exception", (base,), {"__str__": lambda _: text})
+    return kind(text)
 
 
 def _signal(number: int) -> str:
@@ -563,6 +575,13 @@ def _shown(reply: dict[str, Any]) -> list[dict[str, Any]]:
     if error := reply.get("error"):
         outputs.append(_error(error[0][:100], error[1]))
     return outputs
+
+
+def _read_now(statement: ast.stmt, names: Names) -> frozenset[str]:
+    """The names that a statement reads when it runs; a plain function reads its own only when it is called."""
+    if isinstance(statement, ast.FunctionDef) and not (statement.decorator_list or statement.args.defaults):
+        return frozenset()
+    return names.reads
 
 
 def _parts(cell: Cell) -> tuple[list[ast.stmt], list[ast.stmt]]:
