@@ -11,7 +11,7 @@ from typing import Any
 from mechpuzzles import folders
 from mechpuzzles.grading import driver
 
-from .submissions import mutant_source, solutions_of, submit, value_source
+from .submissions import mutant_source, right_value_source, solutions_of, submit, value_source
 
 ROOT = Path(__file__).parents[1]
 
@@ -70,6 +70,12 @@ def wrong(slug: str, parts: Iterable[str]) -> dict[str, str]:
         source = value_source if part.value else mutant_source
         answers[stub(part.name)] = source(ROOT, slug, part, part.symptoms[0].name)
     return answers
+
+
+def typed(slug: str) -> dict[str, str]:
+    """The right answers, values as literals: nothing in them depends on other cells."""
+    parts = [part for part in folders.declared(ROOT, slug).parts if part.value]
+    return right(slug) | {stub(part.name): right_value_source(ROOT, slug, part) for part in parts}
 
 
 def hand_in(course: Path, learner: str, slug: str, answers: dict[str, str]) -> Path:

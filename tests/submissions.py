@@ -2,14 +2,17 @@
 
 import inspect
 import re
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
+from typing import Any
 
 import nbformat
 import torch
 
 from mechpuzzles import build, folders
 from mechpuzzles.parts import Part
+from mechpuzzles.verdicts import Case
 
 
 def solutions_of(root: Path, slug: str) -> dict[str, str]:
@@ -62,6 +65,17 @@ def _names(code: CodeType) -> list[str]:
 
 def value_source(root: Path, slug: str, part: Part, symptom: str) -> str:
     """A wrong value for the variant that the notebook draws, as the learner would have typed it."""
+    mutants = folders.authors(root, slug).MUTANTS
+    answer = next(m.answer for m in mutants if (m.part, m.shows) == (part.name, symptom))
+    return _typed(root, slug, part, lambda case: answer(*case.inputs))
+
+
+def right_value_source(root: Path, slug: str, part: Part) -> str:
+    """The right value for the variant that the notebook draws, as a learner would type it who has worked it out."""
+    return _typed(root, slug, part, lambda case: case.want if case.want is not None else part.spec(*case.inputs))
+
+
+def _typed(root: Path, slug: str, part: Part, answer: Callable[[Case], Any]) -> str:
     cells = build.assemble(root, slug).cells
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     learner = re.search(r"""puzzle\.variant\(["'](.+?)["']\)""", code)[1]
@@ -69,9 +83,7 @@ def value_source(root: Path, slug: str, part: Part, symptom: str) -> str:
     puzzle = folders.declared(root, slug)
     puzzle.variant(learner)
     rng = torch.Generator().manual_seed(puzzle._session.variant_seed)
-    mutants = folders.authors(root, slug).MUTANTS
-    answer = next(m.answer for m in mutants if (m.part, m.shows) == (part.name, symptom))
-    value = answer(*next(iter(part.cases(rng))).inputs)
+    value = answer(next(iter(part.cases(rng))))
     literal = f"torch.tensor({value.tolist()})" if isinstance(value, torch.Tensor) else repr(value)
     return f"import torch\n\n{name} = {literal}"
 
