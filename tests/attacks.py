@@ -1021,7 +1021,8 @@ _LIMITS = (
         "score",
         answers=abusive("import time", "while time.process_time() < 4: pass"),
         policy={"cpu_seconds": 2},
-        bounds={"call_seconds": 8.0},
+        bounds={"call_seconds": 40.0},  # of wall: four seconds of computing take longer on a busy machine
+        seconds=60.0,
     ),
     Attack(
         "time-limit-patched",

@@ -27,9 +27,9 @@ def bench_grading(submissions: int = 20, slug: str = "similar_embeddings", stock
     """Grade the same submissions by `nbgrader autograde` and by `mechpuzzles grade`, sandbox and trusted grader on.
 
     Seconds are per submission, of wall and of processor time of all processes. ``ours`` holds all starts, the fork
-    server's too, which serves one class after another; ``steady`` is a second time with it running. There
-    ``quarters_s`` are the seconds per submission in each quarter of the class, and ``memory_mb`` what is resident of
-    the coordinator and of the fork server after each.
+    server's too, which serves one class after another; ``steady`` is a second time with it running. In each quarter of
+    that class ``quarters_s`` and ``quarters_cpu_s`` are the seconds per submission, and ``memory_mb`` what is resident
+    of the coordinator and of the fork server at its end.
 
     Raises RuntimeError if a command fails. Takes some ten seconds for each submission with ``stock``.
     """
@@ -70,19 +70,21 @@ def watch() -> None:
     """Grade the course in this folder again, and print how it went over its quarters."""
     from mechpuzzles.grading import driver
 
-    server = warm.listener(warm.ensure_server())
-    seen: list[float] = [time.monotonic()]
+    path = warm.ensure_server()
+    server = warm.listener(path)
+    seen: list[tuple[float, float]] = []  # wall and processor seconds
     memory: list[list[float]] = []
 
     def hear(row: driver.Row, total: int) -> None:
-        seen.append(time.monotonic())
-        if len(seen) > len(memory) * total / 4 + total / 4:
+        seen.append((time.monotonic(), time.process_time() + cpu_of(path)))
+        if len(seen) * 4 >= (len(memory) + 1) * total:
             memory.append([resident_mb(os.getpid()), resident_mb(server)])
 
     driver.grade(driver.Course(Path()), None, driver.Settings(again=True), hear)
     marks = [seen[round(quarter * (len(seen) - 1) / 4)] for quarter in range(5)]
-    quarters = [4 * (end - begin) / (len(seen) - 1) for begin, end in itertools.pairwise(marks)]
-    print(json.dumps({"quarters_s": quarters, "memory_mb": memory}))
+    each = [[4 * (b - a) / (len(seen) - 1) for a, b in zip(*pair, strict=True)] for pair in itertools.pairwise(marks)]
+    wall, cpu = zip(*each, strict=True)
+    print(json.dumps({"quarters_s": wall, "quarters_cpu_s": cpu, "memory_mb": memory}))
 
 
 def resident_mb(pid: int | None) -> float:

@@ -139,15 +139,19 @@ class Forked:
         self.returncode: int | None = None
         self.spent: dict[str, float] = {}  # cpu_s and max_mb, when it has ended
         self.connection = socket.socket(socket.AF_UNIX)
-        self.connection.connect(str(path))
-        line = json.dumps(request).encode() + b"\n"
-        sent = socket.send_fds(self.connection, [line], [] if descriptor is None else [descriptor])
-        self.connection.sendall(line[sent:])
         self.lines = self.connection.makefile("rb")
-        answer = json.loads(self.lines.readline() or '{"error": "it hung up"}')
-        if "error" in answer:
+        try:
+            self.connection.connect(str(path))
+            line = json.dumps(request).encode() + b"\n"
+            sent = socket.send_fds(self.connection, [line], [] if descriptor is None else [descriptor])
+            self.connection.sendall(line[sent:])
+            answer = json.loads(self.lines.readline() or '{"error": "it hung up"}')
+            if "error" in answer:
+                raise NoForkServer(f"the fork server refuses: {answer['error']}")
+        except BaseException:
+            self.lines.close()
             self.connection.close()
-            raise NoForkServer(f"the fork server refuses: {answer['error']}")
+            raise
         self.pid: int = answer["pid"]
 
     def poll(self) -> int | None:

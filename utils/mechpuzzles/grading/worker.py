@@ -10,6 +10,7 @@ import math
 import os
 import socket
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from mechpuzzles.grading import warm
 from mechpuzzles.grading.needs import needs_models
 from mechpuzzles.grading.wire import Channel, Garbled, HungUp, Silent
 
+PAUSES = (0.2, 1.0)  # seconds, before a grader is started again
 SPARE_SECONDS = 120.0  # for the grader's own work, beyond what the learner's code may take
 
 
@@ -24,7 +26,7 @@ def grade_job(job: dict[str, Any], puzzle: dict[str, bytes]) -> dict[str, Any]:
     """The `mechpuzzles.grading.jobs.Result` of a job, as plain data; of one that could not be graded, why.
 
     ``puzzle`` holds the puzzle's own files by name, its declaration among them. The result is {"outputs", "findings",
-    "cpu_s", "max_mb", "ran_all", "grader_cpu_s"} or {"failed"}. A grader that dies is tried once more.
+    "cpu_s", "max_mb", "ran_all", "grader_cpu_s"} or {"failed"}. A grader that dies is tried again, twice.
     """
     with tempfile.TemporaryDirectory(prefix="mechpuzzles-") as scratch:
         for name, content in puzzle.items():
@@ -33,8 +35,12 @@ def grade_job(job: dict[str, Any], puzzle: dict[str, bytes]) -> dict[str, Any]:
             path.write_bytes(content)
         job = {**job, "folder": scratch}
         models = needs_models(content.decode(errors="replace") for content in puzzle.values())
-        done = _grade(job, models)
-        return _grade(job, models) if done.get("again") else done
+        for pause in PAUSES:
+            done = _grade(job, models)
+            if not done.get("again"):
+                return done
+            time.sleep(pause)  # a fork server that was killed may still accept for a moment
+        return _grade(job, models)
 
 
 def _grade(job: dict[str, Any], models: bool) -> dict[str, Any]:
