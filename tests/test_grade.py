@@ -217,7 +217,7 @@ def bad(tmp_path_factory):
     """A course with everything at once: its folder, its rows, the outputs of its checks and its marks."""
     config = """
 c.TrustedExecute.cell_seconds, c.TrustedExecute.call_seconds = 5.0, 3.0
-c.TrustedExecute.policy = {"memory_mb": 1024}
+c.TrustedExecute.policy = {"memory_mb": 512}
 """
     course = make_course(tmp_path_factory.mktemp("bad") / "course", SLUG, OTHER, config=config)
     for name, how in BAD.items():
@@ -638,6 +638,23 @@ def test_a_grader_that_is_killed_is_started_again(tmp_path, calls, monkeypatch):
     assert (len(graders), len(calls)) == (2, 1)
 
 
+@pytest.mark.parametrize("fails", [2, 3])
+def test_a_grader_that_cannot_be_started_is_tried_three_times(course, monkeypatch, fails):
+    """A fork server that was killed may hang up for a moment."""
+    left = iter(range(fails))
+
+    class Refused(warm.Forked):
+        def __init__(self, *arguments):
+            if next(left, None) is not None:
+                raise ConnectionResetError("it hung up")
+            super().__init__(*arguments)
+
+    shutil.rmtree(course / "submitted" / "ben")
+    monkeypatch.setattr(warm, "Forked", Refused)
+    row = grade(course)[ADA]
+    assert (row.score, row.status) == ((7, "graded") if fails == 2 else (None, "ungraded"))
+
+
 def test_a_machine_that_fails_in_a_check_costs_no_marks(course, monkeypatch, tmp_path):
     """The learner's process crashes, and there can be no other."""
     centre("import ctypes", "ctypes.string_at(0)")(tmp_path / "course" / "submitted" / "cleo" / SLUG)
@@ -673,7 +690,7 @@ def test_a_fork_server_that_is_killed_is_started_again(tmp_path, server, calls):
     with meanwhile(kill):
         rows = grade(course)
     assert warm.listener(server) != first
-    assert [(row.score, row.status) for row in rows.values()] == [(FULL, "graded")] * 4
+    assert [(row.score, row.status, row.message) for row in rows.values()] == [(FULL, "graded", "")] * 4
     assert len(calls) == 4
     assert len(grades(course)) == 4 * 5
 

@@ -148,7 +148,8 @@ def enter(
 
     The caller must have one thread. Inside, `readable` (default: `default_readable()`) can be read, folders in
     `hidden` (default: `default_hidden()`) are empty, and of two that contain each other the inner one decides; all
-    else is absent. Only the working directory can be written, of which `/tmp` is another name. File descriptors
+    else is absent. Only the working directory can be written; `/tmp` is another name of it, unless something readable
+    is there. File descriptors
     other than 0, 1, 2 and `keep` are closed, in both processes; `os.environ` is `ENVIRONMENT`.
 
     An ordinary user stays that user. Root becomes nobody, since root without any capability may still write
@@ -185,7 +186,8 @@ def mounts(policy: Policy, readable: Iterable[Path], hidden: Iterable[Path]) -> 
     """Bubblewrap's arguments for a root folder that has these, a scratch folder, /proc and /dev; see `enter`."""
     arguments = ["--proc", "/proc", "--dev", "/dev"]
     arguments += ["--perms", "1777", "--size", str(policy.scratch_mb * MB), "--tmpfs", SCRATCH]
-    arguments += ["--symlink", SCRATCH.strip("/"), "/tmp"]
+    if not any(Path(os.path.abspath(path)).is_relative_to("/tmp") for path in readable):
+        arguments += ["--symlink", SCRATCH.strip("/"), "/tmp"]  # else /tmp holds what is readable there, and no more
     for name in (*Path("/").glob("lib*"), Path("/bin"), Path("/sbin")):
         arguments += ["--symlink", os.readlink(name), str(name)] if name.is_symlink() else bind(name)
     covers = [Path(os.path.abspath(path)) for path in hidden]

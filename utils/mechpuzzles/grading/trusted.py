@@ -274,7 +274,7 @@ class Grading:
         if self.learner is None:
             return Died()
         learner, self.learner = self.learner, None
-        status = learner.end()
+        status = learner.end(GRACE if isinstance(error, HungUp) else 1.0)  # it is ending: how, may take a moment
         self.result.cpu_s += learner.process.spent.get("cpu_s", 0.0)
         self.result.max_mb = max(self.result.max_mb, learner.process.spent.get("max_mb", 0.0))
         if isinstance(error, Silent):
@@ -470,10 +470,10 @@ class Learner:
             self.end()
             raise warm.NoForkServer(f"a learner's process did not start: {error!r}") from None
 
-    def end(self) -> int | None:
-        """End it; its exit status, negative for a signal that had ended it before."""
+    def end(self, patience: float = 1.0) -> int | None:
+        """End it, after so many seconds by force; else its exit status, negative for a signal."""
         self.channel.socket.close()
-        until = time.monotonic() + 1.0
+        until = time.monotonic() + patience
         while self.process.poll() is None and time.monotonic() < until:
             time.sleep(0.002)
         if (status := self.process.poll()) is None:
