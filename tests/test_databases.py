@@ -74,9 +74,11 @@ def postgres():
             os.chown(folder, pwd.getpwnam(USER).pw_uid, pwd.getpwnam(USER).pw_gid)
         server.run("initdb", "-D", "data", "-A", "trust", "-U", "course", "--no-sync", "--locale=C", "-E", "UTF8")
         server.start()
-        with own_fork_server(folder):
-            yield server
-        server.stop()
+        try:
+            with own_fork_server(folder):
+                yield server
+        finally:
+            server.stop()
     finally:
         shutil.rmtree(folder)
 
