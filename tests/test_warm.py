@@ -17,7 +17,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from mechpuzzles.grading import warm
 
-from .forking import needs_linux, stop
+from .forking import needs_linux, own_fork_server, stop
 
 pytestmark = [
     pytest.mark.xdist_group("warm"),
@@ -200,9 +200,18 @@ def test_an_idle_server_ends_and_takes_its_socket_along(tmp_path):
 
 def test_a_server_that_cannot_start_says_why(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    (tmp_path / "transformer_lens.py").write_text("raise ImportError('broken on purpose')")
+    (tmp_path / "plotly.py").write_text("raise ImportError('broken on purpose')")
     with pytest.raises(warm.NoForkServer, match="broken on purpose"):
         warm.start_server(tmp_path / "socket")
+
+
+def test_a_server_that_cannot_load_models_says_why_and_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / "transformer_lens.py").write_text("raise ImportError('broken on purpose')")
+    with own_fork_server(tmp_path) as path:
+        for _ in range(2):
+            with pytest.raises(warm.NoForkServer, match="refuses.*broken on purpose"):
+                warm.Forked(path, {"argv": [], "env": {}, "cwd": str(tmp_path)})
 
 
 def test_the_folder_of_the_socket_is_the_users_alone(tmp_path, monkeypatch):

@@ -107,7 +107,8 @@ def shape_of(answer: Answer) -> tuple[Any, ...]:
 def distance(got: Answer, want: Answer, scale_of: Answer, tolerance: float) -> float:
     """How far apart, in tolerances: more than 1 is wrong, infinite for another shape and for unequal labels.
 
-    For numbers the largest ``|got - want|`` over ``tolerance * max(1, largest |scale_of|)``; for a tuple the largest.
+    For numbers the largest ``|got - want|`` over ``tolerance * max(1, |want|, largest |scale_of|)``, where ``want`` is
+    the entry compared with; for a tuple the largest.
     """
     if isinstance(got, Exceeded) or type(got) is not type(want) or shape_of(got) != shape_of(want):
         return math.inf
@@ -117,13 +118,16 @@ def distance(got: Answer, want: Answer, scale_of: Answer, tolerance: float) -> f
         return 0.0 if (got == want if isinstance(got, str) else torch.equal(got, want)) else math.inf
     if got.numel() == 0:
         return 0.0
-    difference = (got - want).abs().max().item()
-    largest = max(1.0, scale_of.abs().max().item())
-    return math.inf if math.isnan(difference) else difference / (tolerance * largest)
+    allowed = tolerance * want.abs().clamp(min=max(1.0, scale_of.abs().max().item()))
+    apart = ((got - want).abs() / allowed).max().item()
+    return math.inf if math.isnan(apart) else apart
 
 
 def agree(got: Answer, wrong: Any, want: Answer, tolerance: float = 1e-4) -> bool:
-    """Whether ``got`` is ``wrong``, in shape and to ``tolerance`` of the size of ``want``."""
+    """Whether ``got`` is ``wrong``, in shape and to ``tolerance`` of the size of ``want`` or, where larger, of the entry.
+
+    A slip can be huge beside the truth (a division by something small): its rounding is too.
+    """
     kind = "integer" if isinstance(got, torch.Tensor) and got.dtype == torch.int64 else "real"
     wrong = truth(wrong, kind)
     scale_of = want if shape_of(want) == shape_of(wrong) else wrong

@@ -169,7 +169,7 @@ class Server:
                 preload_pictures()
             assert_forkable()
             become = KINDS[request.get("kind", "kernel")]
-        except (OSError, ValueError, KeyError, NotForkable) as error:
+        except Exception as error:  # whatever it is, a model that cannot be loaded or a caller's, others are served
             with contextlib.suppress(OSError):
                 connection.sendall(json.dumps({"error": f"{type(error).__name__}: {error}"}).encode() + b"\n")
             connection.close()
