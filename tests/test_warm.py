@@ -210,7 +210,7 @@ def test_a_server_that_cannot_load_models_says_why_and_goes_on(tmp_path, monkeyp
     (tmp_path / "transformer_lens.py").write_text("raise ImportError('broken on purpose')")
     with own_fork_server(tmp_path) as path:
         for _ in range(2):
-            with pytest.raises(warm.NoForkServer, match="refuses.*broken on purpose"):
+            with pytest.raises(warm.NoForkServer, match=r"refuses.*broken on purpose"):
                 warm.Forked(path, {"argv": [], "env": {}, "cwd": str(tmp_path)})
 
 

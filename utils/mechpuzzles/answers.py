@@ -124,7 +124,7 @@ def distance(got: Answer, want: Answer, scale_of: Answer, tolerance: float) -> f
 
 
 def agree(got: Answer, wrong: Any, want: Answer, tolerance: float = 1e-4) -> bool:
-    """Whether ``got`` is ``wrong``, in shape and to ``tolerance`` of the size of ``want`` or, where larger, of the entry.
+    """Whether ``got`` is ``wrong``, in shape and to ``tolerance`` of ``want`` or, where that is larger, of the entry.
 
     A slip can be huge beside the truth (a division by something small): its rounding is too.
     """
