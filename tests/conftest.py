@@ -15,17 +15,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Fixtures of minutes are made once only if tests of one group stay together: pytest 9.2 with xdist 3.8 parts them."""
+    """Fixtures of minutes are made once only if a group's tests stay together: pytest 9.2 makes xdist 3.8 part them."""
     if session.config.getoption("loadgroup", False):
-        parted = [item for item in session.items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
-        if parted:
-            raise pytest.UsageError(f"{parted[0].nodeid} has lost its group: this pytest-xdist does not fit this pytest")
+        for item in session.items:
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid:
+                raise pytest.UsageError(f"{item.nodeid} has lost its group: this pytest-xdist does not fit this pytest")
 
 
 @pytest.fixture(autouse=True)
 def _offline_and_alone(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
     monkeypatch.setenv("MECHPUZZLES_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("NBGRADER_EXECUTION", raising=False)
+    monkeypatch.setattr("mechpuzzles.journal._in_memory", [])
 
 
 @pytest.fixture(scope="session", autouse=True)

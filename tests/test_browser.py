@@ -11,7 +11,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import expect as playwright_expect
 from playwright.sync_api import sync_playwright
 
-from mechpuzzles import folders
+from mechpuzzles import folders, workspace
 
 from .conftest import missing
 from .jupyter import serving
@@ -23,6 +23,10 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 # Without these, Chromium looks for services on the network at every start.
 QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 QUIET += ["--disable-component-update", "--disable-sync", "--no-sandbox"]
+SETTINGS = {
+    "notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},  # every cell is in the page
+    "apputils-extension/themes.jupyterlab-settings": {"adaptive-theme": True},  # light or dark as the browser says
+}
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("browser"),
@@ -43,26 +47,29 @@ def browser():
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    """JupyterLab on a copy of the release; its address."""
+    """JupyterLab on a learner's folder, as `mechpuzzles start` makes it; its address and where the log is."""
     home = tmp_path_factory.mktemp("lab")
-    shutil.copytree(ROOT / "puzzles", home / "puzzles", ignore=shutil.ignore_patterns(".*", "__pycache__"))
-    tracker = home / "settings" / "@jupyterlab" / "notebook-extension" / "tracker.jupyterlab-settings"
-    tracker.parent.mkdir(parents=True)
-    tracker.write_text(json.dumps({"windowingMode": "none"}))  # every cell is in the page
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MECHPUZZLES_HOME", str(home / "log"))
+        workspace.prepare(home / "work")
+    settings = home / "settings" / "@jupyterlab"
+    for plugin, setting in SETTINGS.items():
+        (settings / plugin).parent.mkdir(parents=True, exist_ok=True)
+        (settings / plugin).write_text(json.dumps(setting))
     places = {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "MECHPUZZLES_HOME": str(home / "log")}
     places |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "JUPYTER_CONFIG_DIR": str(home / "config")}
-    with serving(home / "lab.log", home / "puzzles", "jupyterlab", **places) as address:
+    with serving(home / "lab.log", home / "work", "jupyterlab", **places) as address:
         yield f"{address}/lab", home / "log"
 
 
 class Notebook:
     """A notebook open in the browser, its cells named as in the file."""
 
-    def __init__(self, browser, address: str, slug: str, dark: bool = False):
-        self.page = browser.new_page(viewport={"width": 1280, "height": 800})
-        self.page.goto(f"{address}/tree/{slug}/{slug}.ipynb?reset")
+    def __init__(self, browser, address: str, path: str, theme: str = "light"):
+        self.page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=theme)
+        self.page.goto(f"{address}/tree/{path}?reset")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
-        released = nbformat.read(ROOT / "puzzles" / slug / f"{slug}.ipynb", as_version=4)
+        released = nbformat.read(ROOT / "puzzles" / path, as_version=4)
         self.number = {cell.id: i for i, cell in enumerate(released.cells)}
         self.source = {cell.id: cell.source for cell in released.cells}
         self.page.wait_for_function(f"document.querySelectorAll('.jp-Notebook .jp-Cell').length >= {len(self.number)}")
@@ -82,6 +89,10 @@ class Notebook:
             self.edit(name)
         assert self.prompt(name, f"/\\[\\d+\\]/.test(prompt) && prompt !== {before!r}", 120), f"{name} does not end"
         return " ".join(cell.locator(".jp-OutputArea").first.inner_text().split())
+
+    def look(self, name: str, what: str, attribute: str) -> str:
+        """An attribute of the first such element that a cell shows."""
+        return self.cell(name).locator(f".jp-OutputArea {what}").first.get_attribute(attribute)
 
     def edit(self, name: str, source: str | None = None) -> None:
         """Put the cursor into a cell, and type ``source`` over what is there."""
@@ -118,7 +129,7 @@ class Notebook:
 def test_a_learner_works_the_puzzle(browser, lab, slug):
     address, log = lab
     puzzle, right = folders.declared(ROOT, slug), solutions_of(ROOT, slug)
-    notebook = Notebook(browser, address, slug)
+    notebook = Notebook(browser, address, f"{slug}/{slug}.ipynb")
     pictures = 0
     for name in notebook.number:
         part = next((p for p in puzzle.parts if name == f"check-{p.name}".replace("_", "-")), None)
@@ -128,8 +139,9 @@ def test_a_learner_works_the_puzzle(browser, lab, slug):
             prediction = next(p for p in puzzle.predictions if f'"{p.name}"' in notebook.source[name])
             guess = repr(prediction.choices[0]) if prediction.choices else "0.25"
             assert "Nothing kept yet" in notebook.run(name)
-            assert "got 'dots'" in notebook.run(name, notebook.source[name].replace("...", "'dots'"))
-            assert "Kept: " in notebook.run(name, notebook.source[name].replace("...", guess))
+            assert "got 'dots'" in notebook.run(name, notebook.source[name].replace("...", "'dots'", 1))
+            predicted = notebook.source[name].replace("...", guess, 1).replace("...", "0.8")
+            assert "80% sure" in notebook.run(name, predicted)
         elif name.startswith("free-text"):
             notebook.write(name, right[name])
         elif name.startswith(("code", "open")):
@@ -141,8 +153,11 @@ def test_a_learner_works_the_puzzle(browser, lab, slug):
             if notebook.cell(name).locator(".js-plotly-plot").count():
                 pictures += 1
         elif name.startswith("reveal"):
-            assert len(notebook.run(name).split()) > 30
-            assert notebook.cell(name).locator(".jp-RenderedMarkdown").count() == 1
+            assert notebook.run(name) == "Decode the answer"
+            notebook.cell(name).locator("summary").press("Enter")
+            answer = notebook.cell(name).locator(".jp-RenderedMarkdown details")
+            playwright_expect(answer).to_have_attribute("open", "")
+            assert len(answer.inner_text().split()) > 30
     assert pictures >= 1
     drawn = notebook.page.locator(".js-plotly-plot").first.inner_text()
     assert "your prediction: 0.25" in drawn
@@ -159,11 +174,12 @@ def work_on(notebook: Notebook, slug: str, part, right: dict[str, str]) -> None:
     stub, check = (f"{kind}-{part.name}".replace("_", "-") for kind in ("stub", "check"))
     notebook.run(stub)
     assert "not attempted yet" in notebook.run(check)
+    assert part.hints[0].split()[0] in notebook.run(stub, f"puzzle.hint({part.name!r})")
     for symptom in part.symptoms if slug == SLUGS[0] else part.symptoms[:: max(1, len(part.symptoms) - 1)]:
         write_wrong = value_source if part.value else mutant_source
         notebook.run(stub, write_wrong(ROOT, slug, part, symptom.name))
         shown = notebook.run(check)
-        assert "not yet." in shown
+        assert "not yet" in shown
         assert "Traceback" not in shown
         assert fragment(symptom.says) in shown, (part.name, symptom.name, shown)
     if not part.value:
@@ -171,13 +187,17 @@ def work_on(notebook: Notebook, slug: str, part, right: dict[str, str]) -> None:
         assert "NameError" in notebook.run(check)
     notebook.run(stub, right[stub])
     assert "right on the public checks" in notebook.run(check)
+    compared = notebook.run(stub, f"{right[stub]}\n\npuzzle.compare({part.name!r})")
+    assert "yours" in compared
+    assert "the author's" in compared
+    assert "another: " in compared
 
 
 @pytest.mark.parametrize("slug", SLUGS)
 def test_the_answer_is_not_readable_before_an_attempt(browser, lab, slug):
     address, log = lab
     shutil.rmtree(log, ignore_errors=True)
-    notebook = Notebook(browser, address, slug)
+    notebook = Notebook(browser, address, f"{slug}/{slug}.ipynb")
     first = next(name for name in notebook.number if name.startswith("code"))
     notebook.run(first)
     reveal = next(name for name in notebook.number if name.startswith("reveal"))
@@ -186,12 +206,73 @@ def test_the_answer_is_not_readable_before_an_attempt(browser, lab, slug):
     notebook.page.close()
 
 
-@pytest.mark.parametrize("slug", SLUGS)
-def test_the_index_opens_as_a_page_and_leads_to_the_puzzle(browser, lab, slug):
+def test_the_index_leads_to_a_puzzle_and_shows_what_was_done_there(browser, lab):
+    address, log = lab
+    shutil.rmtree(log, ignore_errors=True)
+    puzzle, right = folders.declared(ROOT, SLUGS[0]), solutions_of(ROOT, SLUGS[0])
+    index = Notebook(browser, address, "index.ipynb")
+    shown = index.cell("progress").locator(".jp-OutputArea")
+    assert "parts right. Next: " + puzzle.title in " ".join(shown.inner_text().split())
+    shown.get_by_role("link", name=puzzle.title, exact=True).first.click()
+    index.page.wait_for_selector(f".jp-Notebook :text('{puzzle.title}')", timeout=90_000)
+    index.page.close()
+
+    notebook = Notebook(browser, address, f"{SLUGS[0]}/{SLUGS[0]}.ipynb")
+    names = [name for name in notebook.number if name.startswith(("code", "stub", "check"))]
+    last = names.index(f"check-{puzzle.parts[0].name}".replace("_", "-"))
+    for name in names[: last + 1]:
+        notebook.run(name, right.get(name))
+    notebook.page.keyboard.press("Control+s")
+    notebook.page.wait_for_selector(".jp-Notebook .jp-Cell")
+    playwright_expect(notebook.page.locator(".jp-mod-current .jp-DirtyIndicator")).to_have_count(0)
+    notebook.page.reload()
+    notebook.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
+    playwright_expect(notebook.cell(names[last])).to_contain_text("right on the public checks")
+    notebook.page.close()
+
+    index = Notebook(browser, address, "index.ipynb")
+    index.run("progress")
+    assert f"1 of {len(puzzle.parts)} parts right" in index.look("progress", "[role=img][title]", "title")
+    index.page.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_card_is_readable_in_light_and_dark(browser, lab, theme):
+    """WCAG 2.2 asks for a contrast of 4.5 between text and what is behind it."""
     address, _ = lab
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.goto(f"{address}/tree/README.md?reset")
-    page.wait_for_selector(".jp-MarkdownViewer h1", timeout=90_000)
-    page.get_by_role("link", name=folders.declared(ROOT, slug).title, exact=True).click()
-    page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
-    page.close()
+    part = folders.declared(ROOT, SLUGS[0]).parts[0]
+    notebook = Notebook(browser, address, f"{SLUGS[0]}/{SLUGS[0]}.ipynb", theme)
+    notebook.run(next(name for name in notebook.number if name.startswith("code")))
+    stub, check = (f"{kind}-{part.name}".replace("_", "-") for kind in ("stub", "check"))
+    notebook.run(stub, mutant_source(ROOT, SLUGS[0], part, part.symptoms[0].name))
+    notebook.run(check)
+    card = notebook.cell(check).locator("[role=group]")
+    words = card.locator("div:not(:has(div)):not(:has(figure))").all()
+    assert len(words) >= 3
+    for line in words:
+        text, paper = (luminance(colour) for colour in line.evaluate(COLOURS))
+        assert (text > paper) == (theme == "dark")
+        assert (max(text, paper) + 0.05) / (min(text, paper) + 0.05) >= 4.5, line.inner_text()
+    notebook.page.close()
+
+
+# The colours of an element's text and of what is behind it, all veils laid on each other, from 0 to 255.
+COLOURS = """element => {
+    const numbers = colour => { const found = colour.match(/[\\d.]+/g).map(Number); return [...found, 1].slice(0, 4); };
+    const over = (above, share, below) => below.map((b, i) => (1 - share) * b + share * above[i]);
+    const line = [];
+    for (let e = element; e; e = e.parentElement) line.unshift(e);
+    let paper = [255, 255, 255];
+    for (const e of line) {
+        const [r, g, b, share] = numbers(getComputedStyle(e).backgroundColor);
+        paper = over([r, g, b], share, paper);
+    }
+    const style = getComputedStyle(element);
+    return [over(numbers(style.color), Number(style.opacity), paper), paper];
+}"""
+
+
+def luminance(rgb: list[float]) -> float:
+    """Relative luminance of a colour (WCAG 2.2)."""
+    linear = [c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb]
+    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

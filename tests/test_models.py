@@ -3,6 +3,7 @@
 import argparse
 import inspect
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from mechpuzzles.models import ModelNotFound, UnusableCheckpoint, describe, stan
 from mechpuzzles.quiet import quietly
 
 from .hf_layouts import D_VOCAB, EMBEDDING, END_OF_TEXT, N_CTX, TEXTS, write_checkpoint, write_tokenizer
+from .hub import serving_hub
 
 
 @pytest.fixture(autouse=True)
@@ -161,6 +163,28 @@ def test_a_reachable_hub_gives_the_real_model(hub, capsys):
     [wanted] = hub.downloads
     assert {"config.json", "model.safetensors", "vocab.json", "merges.txt"} <= set(wanted)
     assert not {"pytorch_model.bin", "flax_model.msgpack", "onnx/config.json", "README.md"}.intersection(wanted)
+
+
+WITH_A_HUB = """
+from mechpuzzles import load_model
+from mechpuzzles.models import describe
+model = load_model("gpt-neo-125m", fallback="mini-neo")
+print(describe(model), model.cfg.d_vocab)
+"""
+
+
+def test_over_http_a_download_shows_a_bar_and_is_the_real_model(checkpoints, tmp_path):
+    """huggingface_hub itself, against a server that has the Hub's addresses."""
+    weights = tmp_path / "weights"
+    shutil.copytree(checkpoints["gpt_neo"], weights)
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "cache"), "NO_PROXY": "*", "no_proxy": "*"}
+    del environment["HF_HUB_OFFLINE"]
+    with serving_hub({"EleutherAI/gpt-neo-125M": weights}) as address:
+        environment["HF_ENDPOINT"] = address
+        command = [sys.executable, "-c", WITH_A_HUB]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"EleutherAI/gpt-neo-125M from the Hugging Face Hub. {D_VOCAB}\n"
+    assert "100%|" in done.stderr
 
 
 def test_without_safetensors_the_older_weights_are_downloaded(hub):

@@ -15,6 +15,8 @@ from mechpuzzles.limits import Exceeded, Limits, run_within
 from mechpuzzles.puzzle import Case, FreeText, Part, Prediction, Puzzle, Symptom, load_puzzle
 from mechpuzzles.verdicts import NotYet, Outcome, PlainError
 
+from .cells import live_notebook
+
 
 def row_sums_spec(W):
     return torch.tensor([sum(row) for row in W.double().tolist()], dtype=torch.float64)
@@ -59,7 +61,11 @@ PUZZLE = Puzzle(
     models=(),
     parts=(ROW_SUMS, TOTAL),
     free_text=(FreeText("why", 1, ("because",)),),
-    predictions=(Prediction("mean", between=(-1, 1)), Prediction("cause", choices=("offset", "meaning"))),
+    predictions=(
+        Prediction("mean", between=(-1, 1)),
+        Prediction("cause", choices=("offset", "meaning"), right="offset"),
+        Prediction("guilt", choices=("offset", "meaning")),
+    ),
 )
 
 
@@ -324,7 +330,7 @@ def test_the_cell_as_released_keeps_no_prediction(value, capsys):
         ("mean", [0.3], "guess a number"),
         ("cause", "ofset", "choose one of 'offset', 'meaning'; got 'ofset'"),
         ("cause", 3, "choose one of"),
-        ("men", 0.3, "no prediction 'men'. There is: 'mean', 'cause'"),
+        ("men", 0.3, "no prediction 'men'. There is: 'mean', 'cause', 'guilt'"),
     ],
 )
 def test_what_is_no_prediction_is_refused_and_not_kept(name, value, words):
@@ -338,6 +344,53 @@ def test_a_prediction_is_recalled_with_its_reason(capsys):
     capsys.readouterr()
     PUZZLE.recall("cause")
     assert capsys.readouterr().out == "You said: cause = meaning, because they are parallel.\n"
+
+
+@pytest.mark.parametrize(
+    ("sure", "kept", "words"), [(..., None, ""), (None, None, ""), (0.7, 0.7, ", 70% sure"), (0, 0, ", 0% sure")]
+)
+def test_a_prediction_may_say_how_sure_it_is(sure, kept, words, capsys):
+    PUZZLE.predict("mean", 0.3, sure=sure)
+    assert capsys.readouterr().out.startswith(f"Kept: mean = 0.3{words}. Why?")
+    assert journal.latest("toy", "prediction", "sure", name="mean") == kept
+
+
+@pytest.mark.parametrize("sure", [1.5, -0.1, 70, True, "very", float("nan"), [0.7]])
+def test_sure_is_a_share(sure):
+    with pytest.raises(
+        PlainError, match=re.escape(f"mean: sure is between 0, a mere guess, and 1, certain; got {sure!r}.")
+    ):
+        PUZZLE.predict("mean", 0.3, sure=sure)
+    assert not journal.path().exists()
+
+
+FOUND = [
+    # prediction, guess, what the notebook found, what is said of it, what is kept
+    ("mean", 0.3, torch.tensor(0.123456), " Found: 0.1235.", pytest.approx(0.123456)),
+    ("mean", 0.3, 0.5, " Found: 0.5.", 0.5),
+    ("mean", 0.3, None, "", None),
+    ("mean", 0.3, float("nan"), "", None),
+    ("mean", 0.3, torch.zeros(3), "", None),
+    ("cause", "meaning", None, "", "offset"),
+    ("guilt", "meaning", None, "", None),
+    ("guilt", "meaning", "offset", "", "offset"),
+    ("guilt", "meaning", "neither", "", None),
+]
+
+
+@pytest.mark.parametrize(("name", "guess", "found", "words", "kept"), FOUND)
+def test_what_was_found_is_held_against_the_guess_and_kept(name, guess, found, words, kept, capsys):
+    PUZZLE.predict(name, guess)
+    capsys.readouterr()
+    PUZZLE.recall(name, found=found)
+    assert capsys.readouterr().out == f"You said: {name} = {guess}.{words}\n"
+    assert [entry["value"] for entry in journal.entries("toy", "found", name=name)] == ([] if kept is None else [kept])
+
+
+def test_what_was_found_before_any_guess_is_kept_too(capsys):
+    PUZZLE.recall("mean", found=0.5)
+    assert capsys.readouterr().out == "You made no guess about mean.\n"
+    assert [entry["value"] for entry in journal.entries("toy", "found")] == [0.5]
 
 
 def test_hints_come_one_at_a_time_and_the_last_stays(capsys):
@@ -364,21 +417,92 @@ def test_the_reveal_waits_for_an_attempt(capsys):
     assert "The mean is big." in capsys.readouterr().out
 
 
+def test_in_a_notebook_the_answer_is_behind_a_button_and_the_rot13_is_not_repeated(tmp_path):
+    secret = codecs.encode("The mean is **big**.\n\nIt is an offset.", "rot13")
+    journal.record("toy", "check", part="row_sums", outcome="wrong")
+    with live_notebook(tmp_path) as notebook:
+        notebook.shell.user_ns |= {"puzzle": PUZZLE}
+        (shown,) = notebook.run(f"puzzle.reveal({secret!r})").shown
+    assert shown["text/plain"] == "The mean is **big**.\n\nIt is an offset."
+    assert re.fullmatch(
+        r"<details>\n<summary>.*</summary>\n\nThe mean is \*\*big\*\*\.\n\nIt is an offset\.\n\n</details>",
+        shown["text/markdown"],
+    )
+    assert len(list(journal.entries("toy", "reveal"))) == 1
+
+
+def test_the_log_is_read_by_puzzle_kind_and_fields():
+    for slug, part, number in (("toy", "a", 1), ("toy", "b", 2), ("other", "a", 3), ("toy", "a", 4)):
+        journal.record(slug, "hint", part=part, number=number)
+    journal.record("toy", "check", part="a", number=5)
+    assert [entry["number"] for entry in journal.everything()] == [1, 2, 3, 4, 5]
+    assert [entry["number"] for entry in journal.entries("toy", "hint")] == [1, 2, 4]
+    assert [entry["number"] for entry in journal.entries("toy", "hint", part="a")] == [1, 4]
+    assert list(journal.entries("toy", "hint", part="a", colour=None)) == list(journal.entries("toy", "hint", part="a"))
+    assert journal.latest("toy", "hint", "number", part="a") == 4
+    assert journal.latest("toy", "hint", "number", part="c") is None
+
+
+@pytest.fixture
+def no_disk(monkeypatch, tmp_path):
+    """A log that cannot be written, and that forgets what it held in memory."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(journal, "_in_memory", [])
+    monkeypatch.setenv("MECHPUZZLES_HOME", str(tmp_path / "file" / "below"))
+
+
+DELETED = pytest.mark.parametrize(
+    ("slug", "gone", "left"), [("toy", 2, ["other"]), ("other", 1, ["toy", "toy"]), ("", 3, []), ("none", 0, None)]
+)
+
+
+def is_deleted(slug, gone, left):
+    for number, of in enumerate(("toy", "other", "toy")):
+        journal.record(of, "hint", number=number)
+    left = ["toy", "other", "toy"] if left is None else left
+    assert journal.delete(slug) == gone
+    assert [entry["puzzle"] for entry in journal.everything()] == left
+    assert journal.delete(slug) == 0
+    journal.record("toy", "hint", number=9)
+    assert [entry["puzzle"] for entry in journal.everything()] == [*left, "toy"]
+
+
+@DELETED
+def test_the_log_is_deleted_whole_or_by_puzzle(slug, gone, left):
+    is_deleted(slug, gone, left)
+
+
+@DELETED
+@pytest.mark.usefixtures("no_disk")
+def test_the_log_in_memory_is_deleted_too(slug, gone, left):
+    is_deleted(slug, gone, left)
+
+
+def test_what_memory_holds_is_not_written_when_another_puzzle_is_deleted(no_disk, monkeypatch, tmp_path):
+    journal.record("kept", "hint", number=1)
+    monkeypatch.setenv("MECHPUZZLES_HOME", str(tmp_path / "home"))
+    journal.record("toy", "hint", number=2)
+    journal.record("kept", "hint", number=3)
+    assert journal.delete("toy") == 1
+    assert [entry["number"] for entry in journal.everything()] == [3, 1]
+
+
 def test_a_damaged_log_loses_only_its_damaged_lines():
     PUZZLE.predict("mean", 0.3)
-    with journal.path().open("a") as log:
-        log.write('{"half\n[1, 2]\n')
+    with journal.path().open("ab") as log:
+        log.write(b'{"half\n[1, 2]\n{"puzzle": "\xff\xfe"}\n\x00\n')
     PUZZLE.predict("mean", 0.4)
     assert [e["value"] for e in journal.entries("toy", "prediction")] == [0.3, 0.4]
 
 
-def test_a_check_needs_no_disk(monkeypatch, tmp_path):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("MECHPUZZLES_HOME", str(tmp_path / "file" / "below"))
+@pytest.mark.usefixtures("no_disk")
+def test_a_check_needs_no_disk():
     PUZZLE.check("row_sums", lambda W: W.sum(1))
+    assert journal.latest("toy", "check", "outcome") == "right", "in memory"
 
 
 def test_nothing_is_written_while_nbgrader_grades(monkeypatch):
+    monkeypatch.setattr(journal, "_in_memory", [])
     monkeypatch.setenv("NBGRADER_EXECUTION", "autograde")
     PUZZLE.check("row_sums", lambda W: W.sum(1))
     assert not journal.path().exists()

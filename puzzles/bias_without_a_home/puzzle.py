@@ -597,8 +597,8 @@ PUZZLE = Puzzle(
         ),
     ),
     predictions=(
-        Prediction("the difference", choices=("meaning", "use", "nothing")),
-        Prediction("rise in loss, mean deleted", between=(-1, 15)),
+        Prediction("the difference", choices=("meaning", "use", "nothing"), right="nothing"),
+        Prediction("rise in loss, mean deleted", between=(-1, 15), within=0.5),
     ),
     free_text=(
         FreeText(

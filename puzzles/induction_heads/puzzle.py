@@ -801,7 +801,7 @@ PUZZLE = Puzzle(
         ),
     ),
     predictions=(
-        Prediction("the story", choices=("spare", "votes", "elsewhere")),
+        Prediction("the story", choices=("spare", "votes", "elsewhere"), right="votes"),
         Prediction("share lost without heads 0 and 1", between=(0, 1)),
         Prediction("most strongly wired", choices=("L1H0", "L1H1", "L1H2", "L1H3")),
     ),

@@ -837,9 +837,11 @@ PUZZLE = Puzzle(
         ),
     ),
     predictions=(
-        Prediction("the story", choices=("clusters", "one mean", "k-means", "kinds")),
+        Prediction("the story", choices=("clusters", "one mean", "k-means", "kinds"), right="one mean"),
         Prediction("cosine with random groups", between=(-1, 1)),
-        Prediction("what the clusters are", choices=("begin", "token", "second showing", "position", "other")),
+        Prediction(
+            "what the clusters are", choices=("begin", "token", "second showing", "position", "other"), right="other"
+        ),
     ),
     free_text=(
         FreeText(

@@ -17,11 +17,14 @@ import functools
 import itertools
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from transformer_lens import HookedRootModule
 from transformer_lens.hook_points import HookPoint
 
 from mechpuzzles import load_model, load_puzzle, plots
 
+# %%
 torch.set_grad_enabled(False)
 puzzle = load_puzzle("and_or_circuits")
 
@@ -61,10 +64,10 @@ for head in range(3):
 # - `"spare"`: they stand in for each other.
 
 # %% open="predict-story"
-puzzle.predict("the story", ..., because="")
+puzzle.predict("the story", ..., because="", sure=...)
 
 # %% open="predict-noising"
-puzzle.predict("share of the output lost by corrupting head 0", ..., because="")  # between 0 and 1
+puzzle.predict("share of the output lost by corrupting head 0", ..., because="", sure=...)  # between 0 and 1
 
 # %% [markdown]
 # ## Slow and right
@@ -123,7 +126,7 @@ puzzle.grade("patch_effect", patch_effect)
 
 
 # %% stub="patch_table"
-def patch_table(outputs):
+def patch_table(outputs) -> Float[Tensor, "n_nodes direction"]:
     """The effect of each node alone; shape [n_nodes, 2]: column 0 denoising, column 1 noising."""
     ### BEGIN SOLUTION
     start, end = outputs.flatten()[0], outputs.flatten()[-1]
@@ -153,6 +156,7 @@ plots.bars(
 
 # %%
 puzzle.recall("the story")
+puzzle.recall("share of the output lost by corrupting head 0", found=noising[0])
 random = torch.randn(2, 2, 2, 2, generator=torch.Generator().manual_seed(0))
 print(f"noising node 0: {patch_effect(random, [0], 'noising'):.4f}")
 print(f"denoising all but node 0: {patch_effect(random, [1, 2, 3], 'denoising'):.4f}")
@@ -168,7 +172,7 @@ print(f"denoising all but node 0: {patch_effect(random, [1, 2, 3], 'denoising'):
 
 
 # %% stub="reading"
-def reading(table):
+def reading(table: Float[Tensor, "n_nodes direction"]):
     """A list with one label for each row of table, shape [n_nodes, 2], as patch_table makes it.
 
     "AND" if noising exceeds denoising by more than 0.1, "OR" if it is less by more than 0.1.

@@ -614,7 +614,7 @@ PUZZLE = Puzzle(
         ),
     ),
     predictions=(
-        Prediction("the story", choices=("uninvolved", "weak", "together", "spare")),
+        Prediction("the story", choices=("uninvolved", "weak", "together", "spare"), right="together"),
         Prediction("share of the output lost by corrupting head 0", between=(0, 1)),
     ),
     free_text=(

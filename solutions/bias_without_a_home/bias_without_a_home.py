@@ -13,6 +13,8 @@
 
 # %%
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from mechpuzzles import load_model, load_puzzle, plots
 from mechpuzzles.geometry import cosine_histogram
@@ -57,7 +59,7 @@ for model in (gpt2, neo):
 # - `"nothing"`: the number says nothing about what the model computes. Some change moves it and no prediction.
 
 # %% open="predict-difference"
-puzzle.predict("the difference", ..., because="")
+puzzle.predict("the difference", ..., because="", sure=...)
 
 # %% [markdown]
 # ## Slow and right
@@ -79,7 +81,9 @@ print(f"largest difference from what layer 0 reads: {(slow - cache['resid_pre', 
 
 
 # %% stub="move_offset"
-def move_offset(W_E, W_pos, v):
+def move_offset(
+    W_E: Float[Tensor, "d_vocab d_model"], W_pos: Float[Tensor, "n_ctx d_model"], v: Float[Tensor, "d_model"]
+):
     """New W_E and W_pos: v is moved from W_pos into W_E, shapes [d_vocab, d_model] and [n_ctx, d_model]."""
     ### BEGIN SOLUTION
     return W_E + v, W_pos - v
@@ -98,7 +102,7 @@ puzzle.grade("move_offset", move_offset)
 
 
 # %% stub="log_prob_gap"
-def log_prob_gap(logits_a, logits_b):
+def log_prob_gap(logits_a: Float[Tensor, "batch pos d_vocab"], logits_b: Float[Tensor, "batch pos d_vocab"]):
     """The largest change of any log-probability between two sets of logits, shape [batch, pos, d_vocab]; one number."""
     ### BEGIN SOLUTION
     return (logits_a.log_softmax(-1) - logits_b.log_softmax(-1)).abs().max()
@@ -156,7 +160,7 @@ for name, model in models.items():
 # By how many nats does the loss rise in GPT-Neo, or in its stand-in?
 
 # %% open="predict-deleted"
-puzzle.predict("rise in loss, mean deleted", ..., because="")
+puzzle.predict("rise in loss, mean deleted", ..., because="", sure=...)
 
 # %% [markdown]
 # With it, a control: leave the mean in, and add a random vector of the same length to every row.
@@ -175,6 +179,7 @@ for name, model in models.items():
 
 # %%
 guess = puzzle.prediction("rise in loss, mean deleted")
+puzzle.recall("rise in loss, mean deleted", found=rises["mean deleted"][neo.cfg.model_name])
 plots.bars(rises, y_title="rise in loss, nats per token", prediction=guess)
 
 # %% [markdown]
@@ -191,7 +196,7 @@ plots.bars(rises, y_title="rise in loss, nats per token", prediction=guess)
 
 
 # %% stub="offset_for"
-def offset_for(W_E, target):
+def offset_for(W_E: Float[Tensor, "n d_model"], target) -> Float[Tensor, "d_model"]:
     """A vector v along the mean row of W_E for which W_E + v has this mean cosine; shape [d_model]."""
     ### BEGIN SOLUTION
     mean = W_E.mean(0)
@@ -265,7 +270,9 @@ for norm, model in rotary.items():
 
 
 # %% stub="shared_start"
-def shared_start(W_E, W_pos):
+def shared_start(
+    W_E: Float[Tensor, "d_vocab d_model"], W_pos: Float[Tensor, "n_ctx d_model"]
+) -> Float[Tensor, "d_model"]:
     """The mean of W_E[token] + W_pos[place] over every token at every place; shape [d_model]."""
     ### BEGIN SOLUTION
     return W_E.mean(0) + W_pos.mean(0)

@@ -17,6 +17,8 @@
 from itertools import pairwise
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from mechpuzzles import load_model, load_puzzle, plots, zoo
 
@@ -42,7 +44,7 @@ for pair in [("thon", "859"), ("\t", " charact"), (" if", "data"), (" class", "v
 # - `"answer"`: they moved as possible answers, although they never were the right one.
 
 # %% open="predict-story"
-puzzle.predict("the story", ..., because="")
+puzzle.predict("the story", ..., because="", sure=...)
 
 # %% [markdown]
 # ## Slow and right
@@ -66,7 +68,7 @@ print(f"{slow_similarity(W_E[never[:5]]):.3f} over 10 pairs")
 
 
 # %% stub="similarity_curve"
-def similarity_curve(W_E_by_step):
+def similarity_curve(W_E_by_step: Float[Tensor, "step n d_model"]) -> Float[Tensor, "step"]:
     """The mean cosine over all pairs of two different tokens, at each step: [step, n, d_model] to [step]."""
     ### BEGIN SOLUTION
     n = W_E_by_step.shape[1]
@@ -85,7 +87,7 @@ puzzle.grade("similarity_curve", similarity_curve)
 # What is the mean cosine of the 98 tokens *before* training? Between -1 and 1; it becomes a line in the picture.
 
 # %% open="predict-start"
-puzzle.predict("similarity before training", ..., because="")
+puzzle.predict("similarity before training", ..., because="", sure=...)
 
 # %% [markdown]
 # `mini-untied` is the twin: the same first draw, the same batches in the same order.
@@ -101,6 +103,7 @@ curves = {
     "untied, all tokens": similarity_curve(twin.W_E),
 }
 start = puzzle.prediction("similarity before training")
+puzzle.recall("similarity before training", found=curves["tied, never shown"][0])
 plots.lines(run.steps, curves, x_title="training step", y_title="mean cosine", prediction=start)
 
 # %% [markdown]
@@ -113,7 +116,7 @@ plots.lines(run.steps, curves, x_title="training step", y_title="mean cosine", p
 
 
 # %% stub="by_frequency"
-def by_frequency(W_E, counts, edges):
+def by_frequency(W_E: Float[Tensor, "n d_model"], counts: Int[Tensor, "n"], edges) -> Float[Tensor, "bin"]:
     """The mean cosine within each group of tokens with edges[b] <= count < edges[b + 1]; shape [bin].
 
     W_E is [n, d_model], counts [n], edges a list of whole numbers; each group has at least two tokens.
@@ -138,13 +141,14 @@ puzzle.grade("by_frequency", by_frequency)
 # All tokens together end at 0.27. Where do those shown a thousand times or more end?
 
 # %% open="predict-commonest"
-puzzle.predict("similarity of the commonest", ..., because="")
+puzzle.predict("similarity of the commonest", ..., because="", sure=...)
 
 # %%
 edges = [0, 1, 10, 100, 1000, 10**6]
 names = ["never", "1 to 9", "10 to 99", "100 to 999", "1,000 or more"]
 ends = {"tied": W_E, "untied": twin.W_E[-1]}
 groups = {name: dict(zip(names, by_frequency(W, run.counts, edges).tolist())) for name, W in ends.items()}
+puzzle.recall("similarity of the commonest", found=groups["tied"]["1,000 or more"])
 plots.bars(
     groups,
     x_title="times shown in training",
@@ -172,7 +176,7 @@ print(", ".join(f"step {step}: {value:z.3f}" for step, value in zip(run.steps, c
 
 
 # %% stub="never_trained"
-def never_trained(W_E, k):
+def never_trained(W_E: Float[Tensor, "n d_model"], k) -> Int[Tensor, "k"]:
     """The k rows most likely never shown: their numbers, in any order; one in twenty may be wrong."""
     ### BEGIN SOLUTION
     return (W_E - W_E.mean(0)).norm(dim=1).topk(k).indices
@@ -204,7 +208,9 @@ for name, W in {**embeddings, "its W_U": W_U}.items():
 
 
 # %% stub="output_gradient"
-def output_gradient(logits, targets, resid):
+def output_gradient(
+    logits: Float[Tensor, "pos d_vocab"], targets: Int[Tensor, "pos"], resid: Float[Tensor, "pos d_model"]
+) -> Float[Tensor, "d_vocab d_model"]:
     """The gradient of the mean cross-entropy with respect to W_U.T; shape [d_vocab, d_model].
 
     logits is [pos, d_vocab], targets [pos] the right tokens, resid [pos, d_model].

@@ -718,7 +718,7 @@ PUZZLE = Puzzle(
         ),
     ),
     predictions=(
-        Prediction("the story", choices=("born", "decay", "read", "answer")),
+        Prediction("the story", choices=("born", "decay", "read", "answer"), right="answer"),
         Prediction("similarity before training", between=(-1, 1)),
         Prediction("similarity of the commonest", between=(-1, 1)),
     ),

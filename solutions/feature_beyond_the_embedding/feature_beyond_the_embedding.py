@@ -17,11 +17,14 @@ import itertools
 import tokenize
 
 import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
 from mechpuzzles import load_model, load_puzzle, plots
 from mechpuzzles.zoo import dictionary
 from mechpuzzles.zoo.corpus import package_source
 
+# %%
 puzzle = load_puzzle("feature_beyond_the_embedding")
 model, sae = load_model("mini-python"), dictionary.load()
 
@@ -104,7 +107,7 @@ for name, on in zip(names, acts_b.T > 0):  # measured on the other
 # - `"any"`: search 1,024 random directions, and the best will do the same.
 
 # %% open="predict-story"
-puzzle.predict("the story", ..., because="")
+puzzle.predict("the story", ..., because="", sure=...)
 
 # %% [markdown]
 # ## Slow and right
@@ -129,7 +132,9 @@ for word in (" to", " return"):
 
 
 # %% stub="embedding_baseline"
-def embedding_baseline(acts, tokens, new_tokens):
+def embedding_baseline(
+    acts: Float[Tensor, "pos"], tokens: Int[Tensor, "pos"], new_tokens: Int[Tensor, "new_pos"]
+) -> Float[Tensor, "new_pos"]:
     """The guess for each of new_tokens, [new_pos], from one unit's acts on tokens, both [pos]; tokens are ids below 2048."""
     ### BEGIN SOLUTION
     counts = torch.bincount(tokens, minlength=2048)
@@ -151,7 +156,7 @@ puzzle.grade("embedding_baseline", embedding_baseline)
 
 
 # %% stub="explained_by_token"
-def explained_by_token(acts, guess):
+def explained_by_token(acts: Float[Tensor, "pos"], guess: Float[Tensor, "pos"]):
     """The share of the variance of acts that guess explains; both [pos], one number."""
     ### BEGIN SOLUTION
     return 1 - (acts - guess).square().mean() / acts.var(correction=0)
@@ -168,7 +173,7 @@ puzzle.grade("explained_by_token", explained_by_token)
 # Take the unit that fires most often. What share of it does the token explain, on files that the table has not seen?
 
 # %% open="predict-share"
-puzzle.predict("busiest unit, explained", ..., because="")
+puzzle.predict("busiest unit, explained", ..., because="", sure=...)
 
 
 # %%
@@ -178,7 +183,9 @@ def shares(acts, tokens):
     return [float(explained_by_token(act, guess)) for act, guess in zip(acts_b.T, guesses)]
 
 
+# %%
 explained = [shares(acts_a, tokens_a), shares(acts_b, tokens_b)]
+puzzle.recall("busiest unit, explained", found=explained[0][(acts_a > 0).sum(0).argmax()])
 plots.bars(
     {f"fitted on {files}": dict(zip(names, row)) for files, row in zip(("other files", "these files"), explained)},
     y_title="explained by the token",
@@ -239,7 +246,7 @@ for kind, (a, b) in kinds.items():
 
 
 # %% stub="same_token_rates"
-def same_token_rates(fires, tokens, english):
+def same_token_rates(fires: Bool[Tensor, "pos"], tokens: Int[Tensor, "pos"], english: Bool[Tensor, "pos"]):
     """(rate in English, rate in code); fires and english are bool, tokens ids below 2048, all [pos]."""
 
     ### BEGIN SOLUTION
@@ -300,7 +307,7 @@ print(f"nothing moves: {slow_share(few, few):.2f}; all zero: {slow_share(few, 0 
 
 
 # %% stub="share_of_past"
-def share_of_past(full, swapped):
+def share_of_past(full: Float[Tensor, "k n"], swapped: Float[Tensor, "k n"]) -> Float[Tensor, "k"]:
     """slow_share of each row; both [k, n], result [k]."""
     ### BEGIN SOLUTION
     return (full - swapped).square().mean(1) / (2 * full.var(1))

@@ -742,7 +742,7 @@ PUZZLE = Puzzle(
         ),
     ),
     predictions=(
-        Prediction("the story", choices=("words", "computed", "either", "any")),
+        Prediction("the story", choices=("words", "computed", "either", "any"), right="either"),
         Prediction("busiest unit, explained", between=(-1, 1)),
     ),
     free_text=(

@@ -13,6 +13,8 @@
 
 # %%
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from mechpuzzles import load_model, load_puzzle, plots
 from mechpuzzles.zoo.corpus import package_source
@@ -50,7 +52,7 @@ for name, vectors in (("in the stream", resid), ("as read", read)):
 # - `"chorus"`: layers add along what is already there.
 
 # %% open="predict-story"
-puzzle.predict("the story", ..., because="")
+puzzle.predict("the story", ..., because="", sure=...)
 
 # %% [markdown]
 # ## Slow and right
@@ -73,7 +75,7 @@ print(f"{slow_norm(resid, 8, 40):.3f} after layer 7 at position 40")
 
 
 # %% stub="residual_norms"
-def residual_norms(resid):
+def residual_norms(resid: Float[Tensor, "layer_plus_1 batch pos d_model"]) -> Float[Tensor, "layer_plus_1 pos"]:
     """Mean over the batch of the vectors' lengths. resid [layer_plus_1, batch, pos, d_model] -> [layer_plus_1, pos]."""
     ### BEGIN SOLUTION
     return resid.norm(dim=-1).mean(1)
@@ -93,7 +95,7 @@ puzzle.grade("residual_norms", residual_norms)
 # You saw the trained stream grow. How many times its first norm will the untrained model's last norm be?
 
 # %% open="predict-untrained"
-puzzle.predict("untrained growth", ..., because="")
+puzzle.predict("untrained growth", ..., because="", sure=...)
 
 # %%
 untrained = load_model(model.cfg.model_name)
@@ -113,6 +115,8 @@ def redrawn_stream(seed):
 # %%
 resid_untrained = redrawn_stream(0)
 norms = {"trained": residual_norms(resid), "untrained": residual_norms(resid_untrained)}
+first, *_, last = norms["untrained"][:, 1:].mean(1)
+puzzle.recall("untrained growth", found=last / first)
 plots.lines(
     range(len(resid)),
     {name: n[:, 1:].mean(1) / n[0, 1:].mean() for name, n in norms.items()},
@@ -143,7 +147,7 @@ def straight_line(y):
 
 
 # %% stub="growth_rate"
-def growth_rate(norms):
+def growth_rate(norms: Float[Tensor, "layer_plus_1 pos"]):
     """The factor per layer. norms [layer_plus_1, pos]; one number.
 
     Average the norms over all positions but the first; fit a straight line to the logarithms over the layers.
@@ -185,7 +189,7 @@ for name, n in norms.items():
 
 
 # %% stub="compare_fits"
-def compare_fits(norms):
+def compare_fits(norms: Float[Tensor, "layer_plus_1 pos"]):
     """How far each fit misses: (exponential, walk). norms [layer_plus_1, pos]; two numbers.
 
     Average over positions as before; turn each line back into norms (a squared norm below zero counts as zero).
@@ -261,7 +265,7 @@ puzzle.recall("the story")
 
 
 # %% stub="weight_norms"
-def weight_norms(W, gain):
+def weight_norms(W: Float[Tensor, "layer d_in d_out"], gain: Float[Tensor, "layer d_in"]) -> Float[Tensor, "layer"]:
     """Frobenius norm of each layer's W, its rows multiplied by the gain. W [layer, d_in, d_out], gain [layer, d_in]; [layer]."""
     ### BEGIN SOLUTION
     return (gain[:, :, None] * W).flatten(1).norm(dim=1)

@@ -746,7 +746,7 @@ PUZZLE = Puzzle(
     ),
     predictions=(
         Prediction("the story", choices=("amplifier", "walk", "louder", "chorus")),
-        Prediction("untrained growth", between=(0, 100)),
+        Prediction("untrained growth", between=(0, 100), within=1),
     ),
     free_text=(
         FreeText(

@@ -17,10 +17,13 @@ import dataclasses
 import itertools
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from mechpuzzles import load_model, load_puzzle, plots
 from mechpuzzles.zoo import gpt, recipes, tasks
 
+# %%
 torch.set_grad_enabled(False)
 puzzle = load_puzzle("induction_heads")
 model, period = load_model("mini-induction"), 23
@@ -54,10 +57,10 @@ for name, heads in {"none": [], "0": [0], "1": [1], "2": [2], "3": [3], "all": [
 # And what share of right guesses is lost without heads 0 *and* 1? It becomes a line.
 
 # %% open="predict-story"
-puzzle.predict("the story", ..., because="")
+puzzle.predict("the story", ..., because="", sure=...)
 
 # %% open="predict-pair"
-puzzle.predict("share lost without heads 0 and 1", ..., because="")  # between 0 and 1
+puzzle.predict("share lost without heads 0 and 1", ..., because="", sure=...)  # between 0 and 1
 
 # %%
 right = torch.zeros(2, 2, 2, 2)  # right[1, 0, 0, 1]: heads 0 and 3 are off
@@ -68,6 +71,7 @@ lost = {}
 for run in runs:
     lost[run] = float(right[0, 0, 0, 0] - right[tuple(int(head in run) for head in "0123")])
 guess = puzzle.prediction("share lost without heads 0 and 1")
+puzzle.recall("share lost without heads 0 and 1", found=lost["0 1"])
 plots.bars(lost, x_title="heads of layer 1 that are off", y_title="share right lost", prediction=guess)
 
 # %% [markdown]
@@ -78,7 +82,7 @@ plots.bars(lost, x_title="heads of layer 1 that are off", y_title="share right l
 
 
 # %% stub="costs"
-def costs(right):
+def costs(right) -> Float[Tensor, "head cost"]:
     """What each head's absence costs: alone, and at most; shape [head, 2].
 
     right, shape [2] * n_heads: right[i, j, ...] is the share right, head 0 off if i is 1, and so on.
@@ -126,7 +130,7 @@ print("layer 1, four sequences:", slow_follow(cache["pattern", 1][:4], tokens[:4
 
 
 # %% stub="head_scores"
-def head_scores(pattern, period):
+def head_scores(pattern: Float[Tensor, "batch head query_pos key_pos"], period) -> Float[Tensor, "head target"]:
     """Mean attention from the second showing to three targets; shape [head, 3].
 
     pattern, shape [batch, head, query_pos, key_pos]: a begin token, `period` tokens, and the same again.
@@ -183,7 +187,12 @@ for name, (who, what) in {"untrained": (untrained, tokens), "shown once": (model
 
 
 # %% stub="k_composition"
-def k_composition(W_Q, W_K, W_V, W_O):
+def k_composition(
+    W_Q: Float[Tensor, "d_model d_head"],
+    W_K: Float[Tensor, "d_model d_head"],
+    W_V: Float[Tensor, "d_model d_head"],
+    W_O: Float[Tensor, "d_head d_model"],
+):
     """How well the reader's keys (W_Q, W_K) hear the writer (W_V, W_O); one number from 0 to 1.
 
     W_Q, W_K and W_V are [d_model, d_head]; W_O is [d_head, d_model].
@@ -204,7 +213,7 @@ puzzle.grade("k_composition", k_composition)
 # Before you look: which head of layer 1 holds the strongest wire?
 
 # %% open="predict-wire"
-puzzle.predict("most strongly wired", ..., because="")  # "L1H0", "L1H1", "L1H2" or "L1H3"
+puzzle.predict("most strongly wired", ..., because="", sure=...)  # "L1H0", "L1H1", "L1H2" or "L1H3"
 
 
 # %%
@@ -217,7 +226,7 @@ def wires(model):
 print(f"untrained: {wires(untrained).min():.3f} to {wires(untrained).max():.3f}; 1/8 is 1/sqrt(d_model)")
 theirs = model.all_composition_scores("K")[0, :, 1]
 print(f"largest difference from TransformerLens' scores: {(wires(model) - theirs).abs().max():.4f}")
-puzzle.recall("most strongly wired")
+puzzle.recall("most strongly wired", found=names[4:][wires(model).max(0).values.argmax()])
 labels = {"rows": names[:4], "columns": names[4:], "y_title": "writer", "x_title": "reader"}
 plots.heatmap(wires(model), colour_title="K-composition", **labels)
 

@@ -18,9 +18,12 @@ import inspect
 import textwrap
 
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from mechpuzzles import load_model, load_puzzle, plots
 
+# %%
 torch.set_grad_enabled(False)
 puzzle = load_puzzle("meaningful_zero")
 model = load_model("mini-neo")
@@ -56,7 +59,7 @@ for site in ((0, 0), (0, 1), (1, 0), (1, 1)):
 # - `"constant"`: the head writes much the same vector, whatever it reads.
 
 # %% open="predict-story"
-puzzle.predict("the story", ..., because="")
+puzzle.predict("the story", ..., because="", sure=...)
 
 # %% [markdown]
 # ## Three ways to be off
@@ -71,7 +74,7 @@ puzzle.predict("the story", ..., because="")
 
 
 # %% stub="ablate"
-def ablate(acts, kind, donor):
+def ablate(acts: Float[Tensor, "n d_head"], kind, donor: Int[Tensor, "n"]) -> Float[Tensor, "n d_head"]:
     """acts, [n, d_head], switched off; kind: "zero", "mean" or "resample"; donor: n row numbers."""
     ### BEGIN SOLUTION
     if kind == "zero":
@@ -93,7 +96,7 @@ puzzle.grade("ablate", ablate)
 
 
 # %% stub="ablation_effect"
-def ablation_effect(before, after, answers):
+def ablation_effect(before: Float[Tensor, "n d_vocab"], after: Float[Tensor, "n d_vocab"], answers: Int[Tensor, "n"]):
     """Mean drop of the answers' log-probability, nats; logits are [n, d_vocab], answers [n]."""
     ### BEGIN SOLUTION
     rows = torch.arange(len(answers))
@@ -111,7 +114,7 @@ puzzle.grade("ablation_effect", ablation_effect)
 # Zero costs head 0.0 about 1.4 nats. What does `"mean"` cost it? A number between -1 and 5; it becomes a line.
 
 # %% open="predict-mean"
-puzzle.predict("mean cost of head 0.0", ..., because="")
+puzzle.predict("mean cost of head 0.0", ..., because="", sure=...)
 
 
 # %%
@@ -129,6 +132,7 @@ def cost(kind, layer, head, model=model, tokens=tokens, before=intact):
 # %%
 KINDS, HEADS = ("zero", "mean", "resample"), ((0, 0), (0, 1), (1, 0), (1, 1))
 costs = {kind: {f"head {la}.{he}": cost(kind, la, he) for la, he in HEADS} for kind in KINDS}
+puzzle.recall("mean cost of head 0.0", found=costs["mean"]["head 0.0"])
 plots.bars(costs, y_title="cost, nats", prediction=puzzle.prediction("mean cost of head 0.0"))
 
 # %% [markdown]
@@ -291,7 +295,7 @@ print(f"{slow_resample_effect(heads[:8, carrier], readouts[carrier]):.3f} on the
 
 
 # %% stub="expected_resample_effect"
-def expected_resample_effect(acts, readout):
+def expected_resample_effect(acts: Float[Tensor, "n d_head"], readout: Float[Tensor, "d_head"]):
     """Mean squared change of acts @ readout over all ordered pairs of two different rows; a number."""
     ### BEGIN SOLUTION
     return 2 * (acts @ readout).var()

@@ -695,8 +695,8 @@ PUZZLE = Puzzle(
         ),
     ),
     predictions=(
-        Prediction("the story", choices=("alike", "backup", "unfamiliar", "constant")),
-        Prediction("mean cost of head 0.0", between=(-1, 5)),
+        Prediction("the story", choices=("alike", "backup", "unfamiliar", "constant"), right="constant"),
+        Prediction("mean cost of head 0.0", between=(-1, 5), within=0.2),
     ),
     free_text=(
         FreeText(

@@ -13,6 +13,8 @@
 
 # %%
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from mechpuzzles import load_model, load_puzzle, plots
 from mechpuzzles.geometry import cosine_histogram
@@ -20,6 +22,7 @@ from mechpuzzles.zoo.corpus import package_source
 from mechpuzzles.zoo.recipes import RECIPES
 from mechpuzzles.zoo.tasks import repeats, shown_twice
 
+# %%
 torch.set_grad_enabled(False)
 puzzle, model = load_puzzle("recentred_clusters"), load_model("mini-deep")
 ids = model.tokenizer("".join(package_source("einops")))["input_ids"]
@@ -66,10 +69,10 @@ for name, row in (("as they are", raw), ("recentred", recentred)):
 # And if the two groups were drawn by lot, of the same sizes, what would the cosine be after recentring?
 
 # %% open="predict-story"
-puzzle.predict("the story", ..., because="")
+puzzle.predict("the story", ..., because="", sure=...)
 
 # %% open="predict-random"
-puzzle.predict("cosine with random groups", ..., because="")  # between -1 and 1
+puzzle.predict("cosine with random groups", ..., because="", sure=...)  # between -1 and 1
 
 # %% [markdown]
 # ## Slow and right
@@ -98,7 +101,7 @@ print("inter {:.3f}, intra {:.3f}, in 64 rows".format(*slow_cosines(layers[3][:6
 
 
 # %% stub="inter_type_cosine"
-def inter_type_cosine(resid, tokens):
+def inter_type_cosine(resid: Float[Tensor, "n d_model"], tokens: Int[Tensor, "n"]):
     """The mean cosine over all pairs of rows with different tokens; one number.
 
     resid: [n, d_model]; tokens: [n], integers.
@@ -120,7 +123,7 @@ puzzle.grade("inter_type_cosine", inter_type_cosine)
 
 
 # %% stub="intra_type_cosine"
-def intra_type_cosine(resid, tokens):
+def intra_type_cosine(resid: Float[Tensor, "n d_model"], tokens: Int[Tensor, "n"]):
     """The mean cosine over all pairs of different rows with the same token; one number.
 
     Every pair counts once, so a frequent type has more weight.
@@ -144,7 +147,7 @@ puzzle.grade("intra_type_cosine", intra_type_cosine)
 
 
 # %% stub="recentre"
-def recentre(resid, labels):
+def recentre(resid: Float[Tensor, "n d_model"], labels: Int[Tensor, "n"]) -> Float[Tensor, "n d_model"]:
     """Each row minus the mean of the rows that bear its label; shape [n, d_model], rows in their order.
 
     labels: [n], any integers.
@@ -181,6 +184,7 @@ curves = {"as they are": [inter_type_cosine(X, words) for X in layers]}
 for X in layers:
     for name, labels in three_ways(X).items():
         curves.setdefault(name, []).append(inter_type_cosine(recentre(X, labels), words))
+puzzle.recall("cosine with random groups", found=curves["random groups"][-1])
 plots.lines(
     range(1, 9),
     curves,
@@ -206,7 +210,7 @@ puzzle.recall("the story")
 
 
 # %% stub="share_explained"
-def share_explained(resid, labels):
+def share_explained(resid: Float[Tensor, "n d_model"], labels: Int[Tensor, "n"]):
     """How much of the rows' spread the groups hold; one number, 1 if each row is its group's mean.
 
     One minus: squared distances from the group's mean, summed, over those from the mean of all.
@@ -271,7 +275,9 @@ plots.lines(histogram.centres.round(3), curves, x_title="cosine of a pair", y_ti
 # Compute it, do not assume it. What do you expect?
 
 # %% open="predict-what"
-puzzle.predict("what the clusters are", ..., because="")  # "begin", "token", "second showing", "position" or "other"
+puzzle.predict(
+    "what the clusters are", ..., because="", sure=...
+)  # "begin", "token", "second showing", "position" or "other"
 
 # %%
 pos = torch.arange(47).repeat(100)
@@ -328,6 +334,7 @@ changes = {"as they are": X, "recentred": Y}
 changes |= {"centres swapped": Y + centres[1 - labels], "random push": X + push}
 for name, changed in changes.items():
     print(f"{name:>15}: {finish(changed)}")
+puzzle.recall("what the clusters are")
 
 # %% [markdown]
 # Swap the centres, and the sure become unsure, with every guess still right.

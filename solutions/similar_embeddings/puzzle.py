@@ -493,7 +493,7 @@ PUZZLE = Puzzle(
         ),
     ),
     predictions=(
-        Prediction("the story", choices=("meaning", "dimension", "coordinate", "offset")),
+        Prediction("the story", choices=("meaning", "dimension", "coordinate", "offset"), right="offset"),
         Prediction("mean cosine after centring", between=(-1, 1)),
     ),
     free_text=(

@@ -14,6 +14,8 @@
 
 # %%
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from mechpuzzles import load_model, load_puzzle, plots
 from mechpuzzles.geometry import cosine_histogram
@@ -41,7 +43,7 @@ for a, b in zip(words[:4], words[4:8]):
 # - `"offset"`: every embedding contains one and the same vector, spread over many coordinates.
 
 # %% open="predict-story"
-puzzle.predict("the story", ..., because="")
+puzzle.predict("the story", ..., because="", sure=...)
 
 # %% [markdown]
 # ## Slow and right
@@ -71,7 +73,7 @@ print(f"{slow_mean_pairwise_cosine(W_E[:5]):.3f} over 10 pairs")
 
 
 # %% stub="mean_pairwise_cosine"
-def mean_pairwise_cosine(W):
+def mean_pairwise_cosine(W: Float[Tensor, "n d_model"]):
     """The mean cosine over all pairs of two different rows of W, shape [n, d_model]; one number."""
     ### BEGIN SOLUTION
     n = len(W)
@@ -103,7 +105,7 @@ print(f"random vectors: {mean_pairwise_cosine(random_rows):z.3f}")
 
 
 # %% stub="cosine_to_mean"
-def cosine_to_mean(W):
+def cosine_to_mean(W: Float[Tensor, "n d_model"]) -> Float[Tensor, "n"]:
     """The cosine of each row of W with the mean of all rows; shape [n]."""
     ### BEGIN SOLUTION
     mean = W.mean(0)
@@ -134,7 +136,7 @@ print("least along it:", [model.to_string([token]) for token in along.argsort()[
 
 
 # %% stub="centre"
-def centre(W):
+def centre(W: Float[Tensor, "n d_model"]) -> Float[Tensor, "n d_model"]:
     """W with its origin moved to the mean of its rows; shape [n, d_model]."""
     ### BEGIN SOLUTION
     return W - W.mean(0)
@@ -151,9 +153,10 @@ puzzle.grade("centre", centre)
 # Before you look: what will the mean cosine be? A number between -1 and 1; it becomes a line in the picture.
 
 # %% open="predict-centred"
-puzzle.predict("mean cosine after centring", ..., because="")
+puzzle.predict("mean cosine after centring", ..., because="", sure=...)
 
 # %%
+puzzle.recall("mean cosine after centring", found=mean_pairwise_cosine(centre(W_E)))
 plots.pair_histogram(
     cosine_histogram(W_E, exact=True),
     cosine_histogram(centre(W_E), exact=True),
@@ -226,7 +229,7 @@ puzzle.recall("the story")
 
 
 # %% stub="offset_ratio"
-def offset_ratio(W):
+def offset_ratio(W: Float[Tensor, "n d_model"]):
     """Length of the mean row of W, divided by the mean of the rows' lengths; one number between 0 and 1."""
     ### BEGIN SOLUTION
     return W.mean(0).norm() / W.norm(dim=1).mean()

@@ -636,7 +636,7 @@ PUZZLE = Puzzle(
         ),
     ),
     predictions=(
-        Prediction("the story", choices=("chance", "metric", "size", "shared")),
+        Prediction("the story", choices=("chance", "metric", "size", "shared"), right="shared"),
         Prediction("effect of heads 2 and 3 when the giver is renamed", between=(-1, 1)),
     ),
     free_text=(

@@ -16,6 +16,8 @@
 
 # %%
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from mechpuzzles import load_model, load_puzzle, plots
 from mechpuzzles.zoo.tasks import NAMES, WORDS, name_windows
@@ -67,7 +69,7 @@ for answer, other in pairs:
 # - `"shared"`: a patch cannot show what both prompts share, and the two pairs share different things.
 
 # %% open="predict-story"
-puzzle.predict("the story", ..., because="")
+puzzle.predict("the story", ..., because="", sure=...)
 
 # %% [markdown]
 # ## One word is not one variable
@@ -94,7 +96,7 @@ print("colleague:", variables(sentence("Tom", "Ben", "Ben")[0]))
 
 
 # %% stub="matched_corruption"
-def matched_corruption(prompt, variable, name):
+def matched_corruption(prompt: Int[Tensor, "pos"], variable, name) -> Int[Tensor, "pos"]:
     """A new prompt that differs from `prompt`, [16] word numbers, in one variable.
 
     variable: "receiver" or "giver", who is then called `name` (a word number), or "order", of the two mentions.
@@ -163,7 +165,11 @@ print(f"share of the way: {share:.0f}")
 
 
 # %% stub="effect_table"
-def effect_table(clean, corrupted, patched):
+def effect_table(
+    clean: Float[Tensor, "prompt"],
+    corrupted: Float[Tensor, "corruption prompt"],
+    patched: Float[Tensor, "corruption node prompt"],
+) -> Float[Tensor, "node corruption"]:
     """How far each patch lowers the mean margin, in units of how far roles does; shape [node, corruption].
 
     Margins: clean [prompt], corrupted [corruption, prompt], row 0 being roles, and patched
@@ -186,7 +192,7 @@ puzzle.grade("effect_table", effect_table)
 # Before you look: rename the giver, and the answer stays. What is the effect of layer 1's heads 2 and 3 then? A number between -1 and 1; it becomes a line.
 
 # %% open="predict-giver"
-puzzle.predict("effect of heads 2 and 3 when the giver is renamed", ..., because="")
+puzzle.predict("effect of heads 2 and 3 when the giver is renamed", ..., because="", sure=...)
 
 # %%
 NODES = {"the word at 12": (R0, 12), "layer 0, at word 12": (Z0, 12)}
@@ -208,6 +214,7 @@ table = measure(corrupted, NODES)
 print(f"control, fillers: at most {table[:, 4].abs().max():.4f}")
 bars = {name: dict(zip(NODES, column)) for name, column in zip(corrupted, table.T[:4])}
 prediction = puzzle.prediction("effect of heads 2 and 3 when the giver is renamed")
+puzzle.recall("effect of heads 2 and 3 when the giver is renamed", found=table[2, 2])
 plots.bars(bars, y_title="effect, turned answers", prediction=prediction)
 
 # %% [markdown]
@@ -217,7 +224,7 @@ plots.bars(bars, y_title="effect, turned answers", prediction=prediction)
 
 
 # %% stub="carries"
-def carries(table, floor):
+def carries(table: Float[Tensor, "n_nodes corruption"], floor):
     """One label for each row of table, [n_nodes, 4]: columns roles, receiver, giver, order.
 
     The variables that the node shows, in that order, joined by "+", such as "receiver+order"; else "unseen".

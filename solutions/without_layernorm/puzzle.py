@@ -718,7 +718,7 @@ PUZZLE = Puzzle(
         ),
     ),
     predictions=(
-        Prediction("the story", choices=("all", "layer", "last", "none")),
+        Prediction("the story", choices=("all", "layer", "last", "none"), right="last"),
         Prediction("left over of the embedding", between=(0, 2)),
     ),
     free_text=(

@@ -17,6 +17,8 @@
 import math
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 from transformer_lens import TransformerBridge
 from transformers import GPT2LMHeadModel
 
@@ -24,6 +26,7 @@ from mechpuzzles import load_model, load_puzzle, plots, zoo
 from mechpuzzles.quiet import quietly
 from mechpuzzles.zoo.corpus import package_source
 
+# %%
 puzzle = load_puzzle("without_layernorm")
 
 # %%
@@ -64,7 +67,7 @@ for name, model in models.items():
 # - `"none"`: the parts work together, and no reading is an effect.
 
 # %% open="predict-story"
-puzzle.predict("the story", ..., because="")
+puzzle.predict("the story", ..., because="", sure=...)
 
 # %% [markdown]
 # ## Open the norm
@@ -76,7 +79,7 @@ puzzle.predict("the story", ..., because="")
 
 
 # %% stub="split_norm"
-def split_norm(x, eps):
+def split_norm(x: Float[Tensor, "n d_model"], eps):
     """(rows of x minus their own means, [n, d_model]; what LayerNorm then divides each by, [n])."""
     ### BEGIN SOLUTION
     centred = x - x.mean(1, keepdim=True)
@@ -106,12 +109,15 @@ for name, model in models.items():
 
 
 # %% stub="direct_effects"
-def direct_effects(parts, divisor, weight, bias, W_U):
-    """What each part adds to the logits, given the shared divisor; [part_plus_1, n, d_vocab].
-
-    parts [part, n, d_model], divisor [n], weight and bias [d_model], W_U [d_model, d_vocab].
-    The last row is what the bias adds, so that the rows sum to the logits.
-    """
+def direct_effects(
+    parts: Float[Tensor, "part n d_model"],
+    divisor: Float[Tensor, "n"],
+    weight: Float[Tensor, "d_model"],
+    bias: Float[Tensor, "d_model"],
+    W_U: Float[Tensor, "d_model d_vocab"],
+) -> Float[Tensor, "part_plus_1 n d_vocab"]:
+    """What each part adds to the logits, given the shared divisor.
+    The last row is what the bias adds, so that the rows sum to the logits."""
     ### BEGIN SOLUTION
     scaled = (parts - parts.mean(-1, keepdim=True)) / divisor[:, None] * weight
     return torch.cat([scaled, bias.expand_as(scaled[:1])]) @ W_U
@@ -148,7 +154,7 @@ for name, model in models.items():
 
 
 # %% stub="left_over"
-def left_over(change, reading):
+def left_over(change: Float[Tensor, "n d_vocab"], reading: Float[Tensor, "n d_vocab"]):
     """The share of the change that the reading leaves over; both [n, d_vocab]; one number."""
     ### BEGIN SOLUTION
     change = change - change.mean(1, keepdim=True)
@@ -167,7 +173,7 @@ puzzle.grade("left_over", left_over)
 # Your guess for the token embedding in `mini-noln`, a number from 0 to 2? It becomes a line.
 
 # %% open="predict-embedding"
-puzzle.predict("left over of the embedding", ..., because="")
+puzzle.predict("left over of the embedding", ..., because="", sure=...)
 
 
 # %%
@@ -184,6 +190,7 @@ def left_over_of_each(model, tokens, off=torch.zeros_like):
 
 # %%
 left = {name: left_over_of_each(model, tokens) for name, model in models.items()}
+puzzle.recall("left over of the embedding", found=left["mini-noln"]["embed"])
 plots.bars(left, y_title="share left over", prediction=puzzle.prediction("left over of the embedding"))
 
 # %%
@@ -253,7 +260,13 @@ plots.lines(volumes, curves, x_title="volume of the embedding", y_title="mean lo
 
 
 # %% stub="fold"
-def fold(W, b, weight, bias, eps):
+def fold(
+    W: Float[Tensor, "d_model d_out"],
+    b: Float[Tensor, "d_out"],
+    weight: Float[Tensor, "d_model"],
+    bias: Float[Tensor, "d_model"],
+    eps,
+):
     """(new_W, new_b), shaped like W [d_model, d_out] and b [d_out]; the norm's weight and bias [d_model]."""
     ### BEGIN SOLUTION
     scaled = (weight / math.sqrt(eps))[:, None] * W

@@ -5,6 +5,7 @@ CPU seconds are those of the whole process, so they hold on a busy machine; what
 
 import itertools
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -107,6 +109,55 @@ def measure_post(n: int, d: int) -> dict[str, Any]:
         "figure_bytes": len(figure),
         "extra_mb": _megabytes(before, _resident("VmHWM"), W_E.nbytes),
     }
+
+
+# What a learner waits for ---------------------------------------------------------------------------
+
+
+def bench_startup(root: Path, slug: str) -> dict[str, Any]:
+    """The seconds that a learner waits, running a puzzle's solved notebook in a fresh kernel, offline.
+
+    `import_s` is the first code cell, with the imports and the models; `first_picture_s` runs from the launch of the
+    kernel to the first picture; `check_s` is the slowest check.
+    """
+    import nbformat
+    from jupyter_client.manager import start_new_kernel
+
+    notebook = nbformat.read(root / "solutions" / slug / f"{slug}.ipynb", as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    checks, picture, imports = [0.0], None, None
+    with TemporaryDirectory() as home:
+        environment = {**os.environ, "MECHPUZZLES_HOME": home, "MECHPUZZLES_OFFLINE": "1"}
+        launched = time.perf_counter()
+        manager, client = start_new_kernel(
+            env=environment, cwd=str(root / "solutions" / slug), extra_arguments=["--log-level=ERROR"]
+        )
+        try:
+            for cell in cells:
+                began = time.perf_counter()
+                drawn = _run_cell(client, cell.source)
+                seconds = time.perf_counter() - began
+                imports = seconds if imports is None else imports
+                if cell.id.startswith("check-"):
+                    checks.append(seconds)
+                if drawn and picture is None:
+                    picture = time.perf_counter() - launched
+        finally:
+            client.stop_channels()
+            manager.shutdown_kernel(now=True)
+            manager.cleanup_resources()
+    return {"puzzle": slug, "import_s": imports, "first_picture_s": picture, "check_s": max(checks)}
+
+
+def _run_cell(client: Any, source: str) -> bool:
+    """Run a cell to its end; whether it drew a picture. RuntimeError where it raises."""
+    shown: list[dict[str, Any]] = []
+    reply = client.execute_interactive(
+        source, timeout=120, output_hook=lambda message: shown.append(message["content"])
+    )
+    if reply["content"]["status"] != "ok":
+        raise RuntimeError(f"{reply['content'].get('ename')}: {reply['content'].get('evalue')}")
+    return any("application/vnd.plotly.v1+json" in content.get("data", {}) for content in shown)
 
 
 # Measuring ----------------------------------------------------------------------------------------

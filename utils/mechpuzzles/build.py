@@ -92,7 +92,10 @@ def _nbgrader(mark: str, name: str, puzzle: Puzzle) -> dict[str, Any] | None:
 def _in_rot13(markdown: str) -> str:
     if '"""' in markdown or "\\" in markdown:
         raise ValueError("a reveal holds neither triple quotes nor backslashes")
-    wrapped = "\n\n".join(textwrap.fill(paragraph, 90) for paragraph in markdown.split("\n\n"))
+    wrapped = "\n\n".join(
+        textwrap.fill(paragraph, 90, break_on_hyphens=False, break_long_words=False)
+        for paragraph in markdown.split("\n\n")
+    )
     return f'puzzle.reveal("""\n{codecs.encode(wrapped, "rot13")}\n""")'
 
 
@@ -111,6 +114,7 @@ def execute(notebook: NotebookNode, folder: Path, *, allow_errors: bool = False)
     One torch thread and an empty log: the outputs are to be the same at every build.
     """
     from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
 
     with tempfile.TemporaryDirectory() as home:
         settings = {"MECHPUZZLES_HOME": home, "MECHPUZZLES_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
@@ -125,7 +129,10 @@ def execute(notebook: NotebookNode, folder: Path, *, allow_errors: bool = False)
             resources={"metadata": {"path": str(folder)}},
         )
         start = time.perf_counter()
-        client.execute(env={**os.environ, **settings}, cleanup_kc=True)
+        try:
+            client.execute(env={**os.environ, **settings}, cleanup_kc=True)
+        except CellExecutionError as error:  # where a card has said what is wrong, its traceback does not
+            raise CellExecutionError(f"{error}\n{error.ename}: {error.evalue}", error.ename, error.evalue) from None
         seconds = time.perf_counter() - start
     notebook.metadata = nbformat.from_dict(_METADATA)  # without the versions of this machine
     return seconds

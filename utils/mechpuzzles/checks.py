@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -90,14 +89,3 @@ def _expected(part: Part, case: Case) -> Any:
     if part.spec is None:
         raise ValueError(f"{part.name} has no spec, and a case has no truth of its own")
     return part.spec(*copies(case.inputs))
-
-
-def show_markdown(text: str) -> None:
-    """Show Markdown in a notebook, and plain text elsewhere."""
-    ipython = sys.modules.get("IPython")
-    if ipython is None or ipython.get_ipython() is None:
-        print(text)
-    else:
-        from IPython.display import Markdown, display
-
-        display(Markdown(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -23,7 +24,11 @@ app = typer.Typer(
 )
 zoo_app = typer.Typer(no_args_is_help=True, help="The bundled models: their recipes and weights.")
 bench_app = typer.Typer(no_args_is_help=True, help="Measure, as ratios within one run.")
+journal_app = typer.Typer(
+    no_args_is_help=True, help="Your log of guesses, attempts and hints; it stays on this machine."
+)
 app.add_typer(zoo_app, name="zoo")
+app.add_typer(journal_app, name="journal")
 app.add_typer(bench_app, name="bench")
 
 Slugs = Annotated[list[str] | None, typer.Argument(metavar="[SLUG]...", help="Which puzzles; all without any.")]
@@ -52,25 +57,25 @@ def _refused(why: str) -> typer.Exit:
 
 @app.command("list")
 def list_puzzles(as_json: AsJson = False) -> None:
-    """The puzzles, prerequisites first."""
-    root, slugs = _root_and(None)
-    puzzles = [folders.declared(root, slug) for slug in slugs]
+    """The puzzles, prerequisites first, with your progress."""
+    from mechpuzzles import progress
+
+    puzzles = folders.released()
+    so_far = progress.overview(puzzles)
     if as_json:
         keys = ("slug", "title", "question", "principle", "after", "minutes", "models")
-        _print_json([{key: getattr(p, key) for key in keys} | {"progress": _progress(p)} for p in puzzles])
+        done = {
+            p.slug: {"right": had.right, "parts": had.parts} for p, had in zip(puzzles, so_far.values(), strict=True)
+        }
+        _print_json([{key: getattr(p, key) for key in keys} | {"progress": done[p.slug]} for p in puzzles])
         return
     table = Table("puzzle", "question", "minutes", "after", "parts right")
     for p in puzzles:
-        done = _progress(p)
-        table.add_row(p.slug, p.question, str(p.minutes), ", ".join(p.after), f"{done['right']} of {done['parts']}")
+        had = so_far[p.slug]
+        table.add_row(p.slug, p.question, str(p.minutes), ", ".join(p.after), f"{had.right} of {had.parts}")
     console.print(table)
-
-
-def _progress(puzzle: Any) -> dict[str, int]:
-    from mechpuzzles import journal
-
-    right = {e.get("part") for e in journal.entries(puzzle.slug, "check") if e.get("outcome") == "right"}
-    return {"right": len(right & {part.name for part in puzzle.parts}), "parts": len(puzzle.parts)}
+    if upcoming := progress.following(puzzles, so_far):
+        console.print(f"next: mechpuzzles start {upcoming.slug}", markup=False)
 
 
 @app.command()
@@ -196,12 +201,118 @@ def _print_rows(rows: list[Any]) -> None:
     console.print(table)
 
 
+Work = Annotated[
+    Path | None,
+    typer.Option(help="Your folder: work/ in a checkout, else mechpuzzles/ in your home.", show_default=False),
+]
+
+
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def start(context: typer.Context) -> None:
-    """Open JupyterLab on the series. Further options go to JupyterLab, such as --no-browser or --port=8890."""
-    root, _ = _root_and(None)
-    os.chdir(root / "puzzles")
-    os.execv(sys.executable, [sys.executable, "-m", "jupyterlab", *context.args, "README.md"])
+def start(context: typer.Context, work: Work = None) -> None:
+    """Open JupyterLab on the series, or on a puzzle: start SLUG.
+
+    It opens in a folder of yours: what you do not have yet is copied there, what you have is left alone. Further
+    options go to JupyterLab, such as --no-browser or --port=8890.
+    """
+    from mechpuzzles import workspace
+
+    folder = (work or workspace.default()).absolute()
+    options = [word for word in context.args if word.startswith("-")]
+    named = [word for word in context.args if word not in options]
+    slug = named[0] if named else ""
+    there = workspace.slugs()
+    if unknown := [word for word in named if word not in there]:
+        known = ", ".join(there)
+        raise _refused(f"no puzzle {unknown[0]!r}; there are {known}. Options for JupyterLab are written --port=8890.")
+    if named[1:]:
+        raise _refused("start opens one puzzle at a time")
+    try:
+        workspace.prepare(folder)
+    except ImportError as error:
+        raise _refused(f"JupyterLab comes with the extra [lab]: {error}") from None
+    except (OSError, ValueError) as error:
+        raise _refused(f"your folder {folder} cannot be used: {error}") from None
+    if slug and workspace.outdated(slug, folder):
+        fresh = f"`mechpuzzles reset {slug}` gives a fresh copy and keeps yours"
+        errors.print(f"{slug} has changed since you began; {fresh}.", soft_wrap=True, markup=False)
+    os.chdir(folder)
+    page = f"{slug}/{slug}.ipynb" if slug else workspace.INDEX
+    command = [sys.executable, "-m", "jupyterlab", *options, page]
+    if os.name == "nt":  # where execv comes back at once
+        raise typer.Exit(subprocess.call(command))
+    os.execv(sys.executable, command)
+
+
+@app.command()
+def reset(slug: str, work: Work = None) -> None:
+    """A fresh copy of a puzzle in your folder; the old one is kept beside it."""
+    from mechpuzzles import workspace
+
+    folder = (work or workspace.default()).absolute()
+    try:
+        kept = workspace.reset(slug, folder)
+    except (OSError, ValueError) as error:
+        raise _refused(str(error)) from None
+    kept_in = f" Yours is kept in {kept}." if kept else ""
+    console.print(f"{folder / slug} is fresh.{kept_in}", markup=False, soft_wrap=True)
+
+
+@app.command()
+def colab(
+    repository: Annotated[str, typer.Option(help="The URL that git clones, such as https://github.com/owner/name.")],
+    ref: Annotated[str, typer.Option(help="The branch, tag or commit that is installed.")],
+    out: Annotated[Path, typer.Option(help="The folder for the notebooks.")],
+    slugs: Slugs = None,
+    path: Annotated[str, typer.Option(help="Where that folder is in the repository, for links to Colab.")] = "colab",
+) -> None:
+    """Write the released puzzles as notebooks for Google Colab, each with all that it needs."""
+    from mechpuzzles.colab import Place, write
+
+    try:
+        for file in write(folders.checkout(), Place(repository, ref, path), out, slugs):
+            console.print(str(file), markup=False, soft_wrap=True)
+    except (OSError, ValueError) as error:
+        raise _refused(str(error)) from None
+
+
+@journal_app.command("show")
+def journal_show() -> None:
+    """Your log, as it is: a line of JSON for each guess, attempt and hint."""
+    from mechpuzzles import journal
+
+    for entry in journal.everything():
+        typer.echo(json.dumps(entry))
+    errors.print(f"It is in {journal.path()}, and nowhere else.", markup=False, soft_wrap=True)
+
+
+@journal_app.command("export")
+def journal_export(to: Path) -> None:
+    """Copy your log to a file, to keep it or to hand it to somebody."""
+    from mechpuzzles import journal
+
+    try:
+        with to.open("x", encoding="utf-8") as file:
+            file.writelines(json.dumps(entry) + "\n" for entry in journal.everything())
+    except FileExistsError:
+        raise _refused(f"there is a {to} already") from None
+    except OSError as error:
+        raise _refused(str(error)) from None
+
+
+@journal_app.command("delete")
+def journal_delete(
+    slug: Annotated[str, typer.Argument(help="Of which puzzle; everything without.", show_default=False)] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete your log, or what it holds of one puzzle."""
+    from mechpuzzles import journal
+
+    if not yes:
+        typer.confirm(f"Delete {slug or 'everything'} from {journal.path()}?", abort=True)
+    try:
+        console.print(f"{journal.delete(slug)} entries deleted.")
+    except OSError as error:
+        raise _refused(str(error)) from None
 
 
 @zoo_app.command("list")
@@ -279,6 +390,22 @@ def bench_grading(
     console.print(table)
     if stock:
         console.print(f"{result['wall_ratio']:.1f} times less wall, {result['cpu_ratio']:.1f} times less CPU time")
+
+
+@bench_app.command("startup")
+def bench_startup(puzzle: Annotated[str, typer.Option()] = "similar_embeddings", as_json: AsJson = False) -> None:
+    """How long a learner waits: for the first cell, the first picture, a check."""
+    from mechpuzzles.bench import bench_startup as run
+
+    root, (slug,) = _root_and([puzzle])
+    result = run(root, slug)
+    if as_json:
+        _print_json(result)
+        return
+    console.print(
+        f"first cell {result['import_s']:.1f} s, first picture {result['first_picture_s']:.1f} s after opening"
+    )
+    console.print(f"slowest check {result['check_s']:.2f} s")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from types import ModuleType
@@ -25,11 +26,30 @@ def checkout(start: Path | None = None) -> Path:
 
 
 def slugs(root: Path) -> list[str]:
-    """The puzzles of a checkout: prerequisites first, among equals those that most others build on, then by name."""
-    folders = _named(root)
-    after = {slug: declared(root, slug).after for slug in folders}
+    """The puzzles of a checkout in the order of `ordered`."""
+    return ordered({slug: declared(root, slug) for slug in _named(root)})
+
+
+def series() -> Path:
+    """The folder of the released puzzles: this checkout's or, from a wheel, the one that came with it."""
+    package = Path(__file__).resolve().parent
+    for folder in (package.parents[1] / "puzzles", package / "puzzles"):
+        if folder.is_dir():
+            return folder
+    raise FileNotFoundError("this installation of mechpuzzles has no puzzles")
+
+
+def released() -> list[Puzzle]:
+    """The released puzzles, in order."""
+    found = {folder.parent.name: _declared(folder) for folder in sorted(series().glob("*/puzzle.py"))}
+    return [found[slug] for slug in ordered(found)]
+
+
+def ordered(puzzles: Mapping[str, Puzzle]) -> list[str]:
+    """Slugs with prerequisites first, among equals those that most others build on, then by name."""
+    after = {slug: puzzle.after for slug, puzzle in puzzles.items()}
     for slug, needed in after.items():
-        for missing in set(needed) - set(folders):
+        for missing in set(needed) - set(after):
             raise ValueError(f"{slug} comes after {missing!r}, which is no puzzle")
     order: list[str] = []
     sorter = TopologicalSorter(after)
@@ -64,13 +84,18 @@ def chosen(root: Path, wanted: list[str] | None) -> list[str]:
 
 def declared(root: Path, slug: str) -> Puzzle:
     """``PUZZLE`` of ``solutions/<slug>/puzzle.py``; raises `ValueError` without one of the folder's own slug."""
+    return _declared(root / "solutions" / slug / "puzzle.py")
+
+
+def _declared(path: Path) -> Puzzle:
     from mechpuzzles.puzzle import Puzzle, load_module
 
-    puzzle = getattr(load_module(root / "solutions" / slug / "puzzle.py"), "PUZZLE", None)
+    place = "/".join(path.parts[-3:])
+    puzzle = getattr(load_module(path), "PUZZLE", None)
     if not isinstance(puzzle, Puzzle):
-        raise ValueError(f"solutions/{slug}/puzzle.py declares no PUZZLE = Puzzle(...)")
-    if puzzle.slug != slug:
-        raise ValueError(f"solutions/{slug}/puzzle.py declares the slug {puzzle.slug!r}")
+        raise ValueError(f"{place} declares no PUZZLE = Puzzle(...)")
+    if puzzle.slug != path.parent.name:
+        raise ValueError(f"{place} declares the slug {puzzle.slug!r}")
     return puzzle
 
 

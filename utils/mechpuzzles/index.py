@@ -1,8 +1,13 @@
-"""The pages derived from the puzzle folders: the learners' index, and the table in the README."""
+"""The pages derived from the puzzle folders: the learners' index with its map, and the table in the README."""
 
 from __future__ import annotations
 
+import html
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from mechpuzzles import folders
 from mechpuzzles.puzzle import Puzzle
@@ -14,8 +19,13 @@ _BEGIN, _END = "<!-- puzzles: begin -->", "<!-- puzzles: end -->"
 def pages(root: Path) -> dict[Path, str]:
     """Each derived page and what it should hold."""
     puzzles = [folders.declared(root, slug) for slug in folders.slugs(root)]
-    readme = root / "README.md"
-    return {root / "puzzles" / "README.md": _index(puzzles), readme: _with_table(readme.read_text("utf-8"), puzzles)}
+    readme, series = root / "README.md", root / "puzzles"
+    return {
+        series / "README.md": _index(puzzles),
+        series / "index.ipynb": _notebook(puzzles),
+        series / "map.svg": series_map(puzzles, alone=True),
+        readme: _with_table(readme.read_text("utf-8"), puzzles),
+    }
 
 
 def write(root: Path) -> list[str]:
@@ -36,29 +46,112 @@ def _different(root: Path) -> dict[Path, str]:
 
 
 def _index(puzzles: list[Puzzle]) -> str:
-    lines = [
-        _DERIVED,
-        "",
-        "# Mech Interp Puzzles",
-        "",
-        "Real questions about real models. Open a notebook, commit to a guess, write a few short functions.",
-        "Each check says at once what is wrong and why. Start at the top; later puzzles name what they build on.",
-        "",
+    picture = f"![{html.escape(_map_in_words(puzzles), quote=False)}](map.svg)"
+    return "\n\n".join([_DERIVED, _INTRODUCTION, picture, *map(_entry, puzzles)]) + "\n"
+
+
+_INTRODUCTION = """# Mech Interp Puzzles
+
+Real questions about real models. Open a notebook, commit to a guess, write a few short functions.
+Each check says at once what is wrong and why. Start at the left; an arrow leads to a puzzle that builds on another."""
+
+
+def _entry(puzzle: Puzzle) -> str:
+    after = ", ".join(f"[{slug}]({slug}/{slug}.ipynb)" for slug in puzzle.after) or "nothing"
+    models = ", ".join(f"`{model}`" for model in puzzle.models)
+    return f"""## [{puzzle.title}]({puzzle.slug}/{puzzle.slug}.ipynb)
+
+**{puzzle.question}**
+
+{puzzle.minutes} minutes. Builds on {after}. Models: {models}.
+
+<details><summary>The principle (a spoiler)</summary>{puzzle.principle}</details>"""
+
+
+def _notebook(puzzles: list[Puzzle]) -> str:
+    """The index as a notebook: the same words, the map with the learner's progress, and their guesses."""
+    cells = [
+        _cell("markdown", "introduction", _INTRODUCTION),
+        _cell("code", "progress", "from mechpuzzles import progress\n\nprogress.show()  # run again to refresh"),
+        *(_cell("markdown", puzzle.slug.replace("_", "-"), _entry(puzzle)) for puzzle in puzzles),
+        _cell("markdown", "guesses", "## How good are your guesses?\n\nRun the cell once a puzzle is behind you."),
+        _cell("code", "calibration", "progress.calibration()"),
     ]
-    for puzzle in puzzles:
-        after = ", ".join(f"[{slug}]({slug}/{slug}.ipynb)" for slug in puzzle.after) or "nothing"
-        models = ", ".join(f"`{model}`" for model in puzzle.models)
-        lines += [
-            f"## [{puzzle.title}]({puzzle.slug}/{puzzle.slug}.ipynb)",
-            "",
-            f"**{puzzle.question}**",
-            "",
-            f"{puzzle.minutes} minutes. Builds on {after}. Models: {models}.",
-            "",
-            f"<details><summary>The principle (a spoiler)</summary>{puzzle.principle}</details>",
-            "",
-        ]
-    return "\n".join(lines)
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    metadata = {"derived": _DERIVED.strip("<!-> "), "kernelspec": kernel, "language_info": {"name": "python"}}
+    document = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": 5}
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _cell(kind: str, name: str, source: str) -> dict[str, Any]:
+    code: dict[str, Any] = {"execution_count": None, "outputs": []} if kind == "code" else {}
+    return {"cell_type": kind, "id": name, "metadata": {}, "source": source.splitlines(keepends=True), **code}
+
+
+# The map ---------------------------------------------------------------------------------------------
+
+_BOX, _STEP = (252, 44), (300, 58)  # pixels: a puzzle's box, and from one box to the next
+_THEMES = "text { fill: #1f2328 } @media (prefers-color-scheme: dark) { text { fill: #e6edf3 } }"
+
+
+def series_map(
+    puzzles: Sequence[Puzzle], colours: Mapping[str, str] = MappingProxyType({}), alone: bool = False
+) -> str:
+    """The puzzles as boxes with arrows from each to those that build on it, as SVG.
+
+    ``colours`` has a colour for a puzzle's border; ``alone`` makes a file of its own, which follows the reader's theme.
+    """
+    places = _places(puzzles)
+    arrows = [_arrow(places[slug], places[puzzle.slug]) for puzzle in puzzles for slug in puzzle.after]
+    boxes = [_box(puzzle, *places[puzzle.slug], colours.get(puzzle.slug, "#808080")) for puzzle in puzzles]
+    wide = max(x for x, _ in places.values()) + _BOX[0] + 2
+    high = max(y for _, y in places.values()) + _BOX[1] + 2
+    style = f"<style>{_THEMES}</style>" if alone else ""
+    ink = "" if alone else ' fill="currentColor"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" viewBox="-1 -1 {wide} {high}" '
+        f'font-family="system-ui, sans-serif" font-size="12.5"{ink} role="img" '
+        f'aria-label="{html.escape(_map_in_words(puzzles))}">'
+        f"{style}{''.join(arrows)}{''.join(boxes)}</svg>" + ("\n" if alone else "")
+    )
+
+
+def _places(puzzles: Sequence[Puzzle]) -> dict[str, tuple[int, int]]:
+    """Left to right by the longest way from a puzzle that builds on nothing; top to bottom near what it builds on."""
+    depth: dict[str, int] = {}
+    row: dict[str, float] = {}
+    for puzzle in puzzles:  # prerequisites come first
+        depth[puzzle.slug] = 1 + max((depth[slug] for slug in puzzle.after), default=-1)
+    for level in range(max(depth.values(), default=0) + 1):
+        here = [puzzle for puzzle in puzzles if depth[puzzle.slug] == level]
+        if level:
+            here.sort(key=lambda puzzle: sum(row[slug] for slug in puzzle.after) / len(puzzle.after))
+        for number, puzzle in enumerate(here):
+            row[puzzle.slug] = number
+    return {slug: (depth[slug] * _STEP[0], round(row[slug] * _STEP[1])) for slug in depth}
+
+
+def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
+    (x, y), (to_x, to_y) = start, end
+    x, y, to_y = x + _BOX[0], y + _BOX[1] // 2, to_y + _BOX[1] // 2
+    half = (x + to_x) // 2
+    head = f"M{to_x - 6} {to_y - 4}L{to_x} {to_y}L{to_x - 6} {to_y + 4}"
+    return f'<path d="M{x} {y}C{half} {y} {half} {to_y} {to_x} {to_y}{head}" fill="none" stroke="#808080"/>'
+
+
+def _box(puzzle: Puzzle, x: int, y: int, colour: str) -> str:
+    return (
+        f'<rect x="{x}" y="{y}" width="{_BOX[0]}" height="{_BOX[1]}" rx="6" fill="none" stroke="{colour}" '
+        'stroke-width="2"/>'
+        f'<text x="{x + 10}" y="{y + 19}" font-weight="600">{html.escape(puzzle.title, quote=False)}</text>'
+        f'<text x="{x + 10}" y="{y + 36}" font-size="11">{puzzle.minutes} minutes</text>'
+    )
+
+
+def _map_in_words(puzzles: Sequence[Puzzle]) -> str:
+    titles = {puzzle.slug: puzzle.title for puzzle in puzzles}
+    after = [f"{p.title} builds on {' and '.join(titles[slug] for slug in p.after)}" for p in puzzles if p.after]
+    return f"Map of {len(puzzles)} puzzles. " + "; ".join(after) + "."
 
 
 def _with_table(readme: str, puzzles: list[Puzzle]) -> str:

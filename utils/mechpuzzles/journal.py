@@ -39,24 +39,48 @@ def record(slug: str, kind: str, **what: Any) -> None:
         _in_memory.append(entry)
 
 
-def entries(slug: str, kind: str) -> Iterator[dict[str, Any]]:
-    """The entries of one puzzle and kind, oldest first; a damaged line is passed over."""
-    for entry in [*_on_disk(), *_in_memory]:
-        if entry.get("puzzle") == slug and entry.get("kind") == kind:
+def entries(slug: str, kind: str, **which: Any) -> Iterator[dict[str, Any]]:
+    """The entries of one puzzle and kind whose other fields are ``which``, oldest first."""
+    for entry in everything():
+        if (
+            entry.get("puzzle") == slug
+            and entry.get("kind") == kind
+            and all(entry.get(k) == v for k, v in which.items())
+        ):
             yield entry
 
 
 def latest(slug: str, kind: str, wanted: str, **which: Any) -> Any | None:
     """The field ``wanted`` of the newest entry whose other fields are ``which``, or None."""
-    found = [e for e in entries(slug, kind) if all(e.get(k) == v for k, v in which.items())]
+    found = list(entries(slug, kind, **which))
     return found[-1].get(wanted) if found else None
+
+
+def everything() -> Iterator[dict[str, Any]]:
+    """All entries, oldest first; a damaged line is passed over."""
+    yield from _on_disk()
+    yield from _in_memory
+
+
+def delete(slug: str = "") -> int:
+    """Delete the log, or what it holds of one puzzle; how many entries went."""
+    before = len(list(everything()))
+    kept = [entry for entry in _on_disk() if slug and entry.get("puzzle") != slug]
+    _in_memory[:] = [entry for entry in _in_memory if slug and entry.get("puzzle") != slug]
+    if kept:
+        fresh = path().with_suffix(".new")
+        fresh.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
+        fresh.replace(path())
+    elif path().exists():
+        path().unlink()
+    return before - len(kept) - len(_in_memory)
 
 
 def _on_disk() -> Iterator[dict[str, Any]]:
     if os.environ.get("NBGRADER_EXECUTION"):
         return
     try:
-        lines = path().read_text(encoding="utf-8").splitlines()
+        lines = path().read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return
     for line in lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -123,14 +124,26 @@ class FreeText:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Something to guess before looking: one of ``choices``, or a number ``between`` two bounds. Never marked."""
+    """Something to guess before looking: one of ``choices``, or a number ``between`` two bounds. Never marked.
+
+    ``right`` is the choice that the puzzle turns out to support; without it, the notebook says what was found. A number
+    counts as right when it is ``within`` so much of what was found, by default a tenth of the way between the bounds.
+    """
 
     name: str
     choices: tuple[str, ...] = ()
     between: tuple[float | int, float | int] = (-math.inf, math.inf)
+    right: str | None = None
+    within: float | int | None = None
 
-    def check(self, value: Any) -> None:
+    def __post_init__(self) -> None:
+        if self.right is not None and self.right not in self.choices:
+            raise ValueError(f"{self.name}: {self.right!r} is none of the choices {', '.join(self.choices)}")
+
+    def check(self, value: Any, sure: Any = None) -> None:
         """Raise `PlainError` with what the guess should look like."""
+        if sure is not None and (isinstance(sure, bool) or not isinstance(sure, int | float) or not 0 <= sure <= 1):
+            raise PlainError(f"{self.name}: sure is between 0, a mere guess, and 1, certain; got {sure!r}.")
         if self.choices:
             if value not in self.choices:
                 raise PlainError(f"{self.name}: choose one of {', '.join(map(repr, self.choices))}; got {value!r}.")
@@ -140,3 +153,19 @@ class Prediction:
             raise PlainError(f"{self.name}: guess a number, such as 0.5; got {value!r}.")
         if not (math.isfinite(value) and lo <= value <= hi):
             raise PlainError(f"{self.name}: the number lies between {lo:g} and {hi:g}; got {value!r}.")
+
+    def plain(self, found: Any) -> str | float | None:
+        """What a notebook found, as a plain choice or a finite number; None for neither."""
+        if found is None or self.choices:
+            return found if found in self.choices else None
+        with contextlib.suppress(TypeError, ValueError, RuntimeError):
+            return number if math.isfinite(number := float(found)) else None
+        return None
+
+    def hit(self, guess: Any, found: Any) -> bool:
+        """Whether a guess was right."""
+        if self.choices:
+            return bool(guess == found)
+        lo, hi = self.between
+        tenth = 0.1 * (hi - lo if math.isfinite(hi - lo) else abs(found))
+        return abs(guess - found) <= (tenth if self.within is None else self.within)

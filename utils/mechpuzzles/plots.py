@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
+
+from mechpuzzles import cards
 
 if TYPE_CHECKING:
     from mechpuzzles.geometry import PairHistogram
@@ -15,6 +20,10 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 PREDICTION_COLOUR = "#D55E00"
 # Readable on a white page and on a black one.
+_ELSEWHERE = {  # where plotly shows a figure in another way than in JupyterLab (plotly.io._renderers)
+    *("PLOTLY_RENDERER", "COLAB_NOTEBOOK_ID", "AZURE_NOTEBOOKS_HOST", "VSCODE_PID", "NTERACT_EXE"),
+    *("COCALC_PROJECT_ID", "DATABRICKS_RUNTIME_VERSION", "KAGGLE_KERNEL_RUN_TYPE"),
+}
 INK, GRID, CLEAR = "#808080", "rgba(128, 128, 128, 0.2)", "rgba(0, 0, 0, 0)"
 
 
@@ -34,9 +43,14 @@ class Picture(go.Figure):
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        bundle = dict(self._repr_mimebundle_())
-        bundle["text/plain"] = self.alt
-        display(bundle, raw=True)
+        display({**self._bundle(), "text/plain": self.alt}, raw=True)
+
+    def _bundle(self) -> dict[str, Any]:
+        """What plotly would show: in a Jupyter kernel, without its two seconds of importing all its other ways."""
+        in_jupyter = cards.live() and "plotly.io._renderers" not in sys.modules and not os.environ.keys() & _ELSEWHERE
+        if not in_jupyter:
+            return dict(self._repr_mimebundle_())
+        return {"application/vnd.plotly.v1+json": json.loads(self.to_json())}
 
 
 def lines(
@@ -59,7 +73,7 @@ def lines(
     ]
     said = [f"{name}: from {_plain(values)[0]:.3g} to {_plain(values)[-1]:.3g}." for name, values in y.items()]
     picture = Picture(traces, alt=" ".join([f"{y_title} over {x_title}.", *said]))
-    _dress(picture, x_title, y_title)
+    dress(picture, x_title, y_title)
     picture.update_layout(showlegend=len(y) > 1)
     picture.update_yaxes(type="log" if log_y else "linear")
     return _predicted(picture, prediction)
@@ -83,7 +97,7 @@ def bars(
     ]
     said = [f"{name} {label}: {value:.3g}.".strip() for name, group in groups.items() for label, value in group.items()]
     picture = Picture(traces, alt=" ".join([f"{y_title}.", *said]))
-    _dress(picture, x_title, y_title)
+    dress(picture, x_title, y_title)
     picture.update_layout(showlegend=len(groups) > 1, barmode="group")
     picture.update_xaxes(type="category")
     return _predicted(picture, prediction)
@@ -120,7 +134,7 @@ def heatmap(
         trace,
         alt=f"{colour_title} by {y_title} and {x_title}; largest at {largest[1]}, {largest[2]}: {largest[0]:.3g}.",
     )
-    _dress(picture, x_title, y_title)
+    dress(picture, x_title, y_title)
     picture.update_yaxes(autorange="reversed")
     picture.update_layout(height=max(260, min(640, 90 + 34 * len(z))))
     return picture
@@ -132,7 +146,7 @@ def _plain(values: Any) -> list[Any]:
     return [float(f"{value:.4g}") if isinstance(value, float) else value for value in plain]
 
 
-def _dress(picture: Picture, x_title: str, y_title: str) -> None:
+def dress(picture: Picture, x_title: str, y_title: str) -> None:
     picture.update_layout(
         template="none",
         height=360,
@@ -179,7 +193,7 @@ def pair_histogram(
         picture.add_vline(x=_mean(histogram), line={"color": colour, "width": 2}, row=row, col=1)
     if prediction is not None:
         _draw_prediction(picture, prediction, histograms)
-    _dress(picture, "", "pairs")
+    dress(picture, "", "pairs")
     picture.update_layout(bargap=0, showlegend=False, height=80 + 170 * len(histograms))
     picture.update_xaxes(range=[lo, hi])
     picture.update_xaxes(title={"text": "cosine of a pair"}, row=len(histograms))

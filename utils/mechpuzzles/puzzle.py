@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from mechpuzzles import checks, journal
+from mechpuzzles import approaches, cards, checks, journal, shapes
 from mechpuzzles.parts import Alternative, FreeText, Mutant, Part, Prediction, Symptom
 from mechpuzzles.verdicts import Case, NotYet, Outcome, PlainError, Verdict
 
@@ -70,11 +70,18 @@ class Puzzle:
         """
         verdict = self._judge(name, answer, checks.PUBLIC_SEEDS)
         journal.record(self.slug, "check", part=name, outcome=verdict.outcome.value, symptom=verdict.symptom)
-        self._say(verdict)
+        right = verdict.outcome is Outcome.RIGHT
+        more = f"How others wrote it: `puzzle.compare({name!r})`" if right and approaches.known(self.slug, name) else ""
+        if right or cards.live():
+            cards.show(verdict.text(bold=not cards.live()), cards.card(verdict, more))
+        if not right:
+            raise NotYet(verdict, shown=cards.live())
 
     def grade(self, name: str, answer: Any) -> None:
         """Like `check`, on inputs drawn afresh from the system's entropy; for hidden tests."""
-        self._say(self._judge(name, answer, checks.fresh_seeds()), quiet=True)
+        verdict = self._judge(name, answer, checks.fresh_seeds())
+        if verdict.outcome is not Outcome.RIGHT:
+            raise NotYet(verdict)
 
     def variant(self, learner: str) -> Any:
         """What ``draw`` makes for this learner: their own model, circuit or planted truth.
@@ -97,13 +104,6 @@ class Puzzle:
             return checks.judge(part, answer, seeds)
         return checks.judge(part, lambda *drawn: answer, seeds=[self._session.variant_seed])
 
-    @staticmethod
-    def _say(verdict: Verdict, quiet: bool = False) -> None:
-        if verdict.outcome is not Outcome.RIGHT:
-            raise NotYet(verdict)
-        if not quiet:
-            print(verdict.text())
-
     def hint(self, name: str = "") -> None:
         """Print the next hint for a part; the last one again when there are no more."""
         hints = self.part(name).hints
@@ -114,42 +114,76 @@ class Puzzle:
         again = "That was the last hint; here it is again. " if given > len(hints) else ""
         print(textwrap.fill(f"{name}, hint {number} of {len(hints)}. {again}{hints[number - 1]}", 100))
 
-    def predict(self, name: str, value: Any, because: str = "") -> None:
+    def predict(self, name: str, value: Any, because: str = "", sure: Any = None) -> None:
         """Keep a prediction, to be drawn into the picture that answers it. Nobody marks it.
 
-        ``...`` (the cell as released) is not a prediction yet. Raises `PlainError` for a name that the puzzle does not
-        declare, and for what is neither one of the choices nor a number in range.
+        ``sure``, between 0 and 1, is how likely you think it is to be right: a number is right when it is within
+        `Prediction.within` of what is found. ``...`` (the cell as released) is not a prediction yet. Raises
+        `PlainError` for a name that the puzzle does not declare, and for what is neither one of the choices nor a
+        number in range.
         """
         prediction = _named(self.predictions, name, "prediction")
         if value is ... or value is None:
-            print("Nothing kept yet. Replace the dots by your guess: a wrong guess costs nothing.")
+            print("Nothing kept yet. Replace the dots by your guess, and by how sure you are, such as 0.7.")
             return
-        prediction.check(value)
-        journal.record(self.slug, "prediction", name=name, value=value, because=because)
+        sure = None if sure is ... else sure
+        because = "" if because is ... or because is None else str(because)
+        prediction.check(value, sure)
+        journal.record(self.slug, "prediction", name=name, value=value, because=because, sure=sure)
+        surely = "" if sure is None else f", {sure:.0%} sure"
         reason = f", because {because}." if because else ". Why? A reason makes a guess worth more."
-        print(f"Kept: {name} = {value}{reason}")
+        print(f"Kept: {name} = {value}{surely}{reason}")
 
     def prediction(self, name: str) -> Any | None:
         """The latest prediction of that name, or None."""
         _named(self.predictions, name, "prediction")
         return journal.latest(self.slug, "prediction", name=name, wanted="value")
 
-    def recall(self, name: str) -> None:
-        """Print the prediction of that name with its reason, to hold it against what was found."""
-        value = self.prediction(name)
-        if value is None:
+    def recall(self, name: str, found: Any = None) -> None:
+        """Print the prediction of that name with its reason, to hold it against what was found.
+
+        ``found``, a number or a choice, is kept beside it (see `mechpuzzles.progress.calibration`). Of a choice that
+        the puzzle itself decides, `Prediction.right`, it is kept without being said.
+        """
+        prediction = _named(self.predictions, name, "prediction")
+        found = prediction.plain(found)
+        truth = prediction.right if found is None else found
+        guess = next(reversed(list(journal.entries(self.slug, "prediction", name=name))), None)
+        if truth is not None:  # also without a guess: one that is made from now on comes too late
+            journal.record(self.slug, "found", name=name, value=truth)
+        if guess is None:
             print(f"You made no guess about {name}.")
             return
-        because = journal.latest(self.slug, "prediction", name=name, wanted="because")
-        print(f"You said: {name} = {value}" + (f", because {because}." if because else "."))
+        because = guess.get("because")
+        said = f"You said: {name} = {guess['value']}" + (f", because {because}." if because else ".")
+        print(said + (f" Found: {found:.4g}." if isinstance(found, float) else ""))
 
     def reveal(self, rot13: str) -> None:
-        """Show the answer decoded, once at least one part has been attempted."""
+        """Show a button that decodes the answer, once at least one part has been attempted."""
         attempts = (e for e in journal.entries(self.slug, "check") if e.get("outcome") != Outcome.NOT_ATTEMPTED.value)
         if next(attempts, None) is None:
             print("Try a part first: the answer decodes after your first attempt. Until then it is rot13.")
+            return
+        journal.record(self.slug, "reveal")
+        answer = codecs.decode(rot13, "rot13").strip()
+        folded = f"<details>\n<summary><strong>Decode the answer</strong></summary>\n\n{answer}\n\n</details>"
+        cards.show(answer, markdown=folded)
+
+    def carry(self, packed: str) -> None:
+        """Take along the others' solutions, packed, where a notebook travels alone; `compare` shows them."""
+        approaches.carry(self.slug, packed)
+
+    def compare(self, name: str) -> None:
+        """Show your function beside the author's and another right one, once yours is right."""
+        part = self.part(name)
+        right = (e for e in journal.entries(self.slug, "check", part=name) if e.get("outcome") == Outcome.RIGHT.value)
+        if next(right, None) is None:
+            print(f"First get {name} right; then this shows how others wrote it.")
+        elif not (others := approaches.of(self.slug, part.name)):
+            print("The other solutions are in the series' repository, not on this machine.")
         else:
-            checks.show_markdown(codecs.decode(rot13, "rot13"))
+            mine = approaches.typed(name)
+            cards.show(*approaches.side_by_side({"yours": mine, **others} if mine else others))
 
 
 def _named(things: Sequence[Any], name: str, kind: str) -> Any:
@@ -173,9 +207,18 @@ def load_puzzle(slug: str) -> Puzzle:
             module = load_module(path)
             puzzle = getattr(module, "PUZZLE", None)
             if isinstance(puzzle, Puzzle) and puzzle.slug == slug:
+                _notice_shapes()
                 return puzzle
         tried.append(str(path.parent))
     raise FileNotFoundError(f"no puzzle.py declares {slug!r}; looked in " + ", ".join(dict.fromkeys(tried)))
+
+
+def _notice_shapes() -> None:
+    """In a live notebook, check the shapes that the learner's functions are annotated with."""
+    if cards.live():
+        from IPython import get_ipython
+
+        shapes.switch_on(get_ipython())
 
 
 def _candidates(slug: str) -> Sequence[Path]:

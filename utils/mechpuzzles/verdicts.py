@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mechpuzzles.parts import Part, Symptom
 
 _WIDTH = 100
+_MOST_DRAWN = 400  # entries of a tensor
+_AGAIN = "Change the answer above, run it, and run this cell again."
 _BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"  # no colours: the page's theme has its own, light or dark
 
 
@@ -45,6 +47,7 @@ class Verdict:
     says: tuple[str, ...]
     symptom: str | None = None
     gap: float = 0.0
+    beside: tuple[torch.Tensor, torch.Tensor] | None = None  # the learner's and the target, to be drawn
 
     def text(self, bold: bool = True) -> str:
         """The verdict as lines of at most 100 characters."""
@@ -65,14 +68,14 @@ class PlainError(ValueError):
 
 
 class NotYet(AssertionError):
-    """An answer is not right yet; IPython shows its words and no traceback."""
+    """An answer is not right yet; IPython shows its words and no traceback, or a line where a card has said them."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, verdict: Verdict, shown: bool = False) -> None:
         super().__init__(verdict.text(bold=False))
-        self.verdict = verdict
+        self.verdict, self.shown = verdict, shown
 
     def _render_traceback_(self) -> list[str]:
-        return self.verdict.text().splitlines()
+        return [_AGAIN] if self.shown else self.verdict.text().splitlines()
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ class Run:
     got: Answer | None = None
     problem: tuple[str, str] | None = None  # name and sentence of what is wrong before any value is looked at
     error: BaseException | None = None
-    line: str = ""  # of the learner's, where the error came from
+    line: str = ""  # the learner's lines that the error passed through, see `Called`
     gap: float = math.inf
     noise: str = ""
 
@@ -117,7 +120,19 @@ def explain(part: Part, runs: list[Run]) -> Verdict:
         return Verdict(part.name, Outcome.RIGHT, (right, *noise), gap=gap)
     name, sentence = _diagnosis(part, wrong)
     says = (f"{part.name}: not yet. {sentence}", *_details(part, wrong[0]), *noise)
-    return Verdict(part.name, Outcome.WRONG, says, name, gap)
+    return Verdict(part.name, Outcome.WRONG, says, name, gap, _beside(part, wrong[0]))
+
+
+def _beside(part: Part, run: Run) -> tuple[torch.Tensor, torch.Tensor] | None:
+    """Yours and the target where a picture can hold both; never of a value, which is a learner's own secret."""
+    got, want, axes = run.got, run.want, part.returns
+    if part.value or part.gap or run.got is None or isinstance(got, Exceeded):
+        return None
+    if isinstance(axes, tuple) and isinstance(got, tuple) and isinstance(want, tuple):
+        got, want = next(pair for pair in zip(got, want, strict=True) if not _close(*pair, part.tolerance))
+    if not (isinstance(got, torch.Tensor) and isinstance(want, torch.Tensor) and got.shape == want.shape):
+        return None
+    return (got.double(), want.double()) if got.ndim in (1, 2) and 2 <= got.numel() <= _MOST_DRAWN else None
 
 
 def not_attempted(part: Part) -> Verdict:
@@ -181,14 +196,18 @@ def _details(part: Part, run: Run) -> list[str]:
     if shape_of(got) != shape_of(want):
         return [f"Shape: {which}got {show_shape(shape_of(got))}, wanted {show_shape(shape_of(want), axes)}{on}."]
     if not shape_of(want):
-        value = _short(got) if isinstance(got, str) else f"{got.item():.4g}"
+        value = _short(got) if isinstance(got, str) else f"{_number(got)}"
         return [f"Type and shape are right. You returned {which}{value}{on}."]
     first = _first_difference(got, want, part.tolerance)
     where = ", ".join(f"{axis}={i}" for axis, i in zip(axes.split(), first, strict=True))
-    value = _short(got[first[0]]) if isinstance(got, tuple) else f"{got[tuple(first)].item():.4g}"
+    value = _short(got[first[0]]) if isinstance(got, tuple) else _number(got[tuple(first)])
     return [
         f"Type and shape are right. The first entry that differs is {which}{where}, where you returned {value}{on}."
     ]
+
+
+def _number(value: torch.Tensor) -> str:
+    return str(value.item()) if value.dtype == torch.int64 else f"{value.item():.4g}"
 
 
 def _short(label: str) -> str:
@@ -220,8 +239,7 @@ def _raised(part: Part, run: Run) -> list[str]:
     assert error is not None
     message = str(error).strip().splitlines()
     says = [f"{part.name}: your code raised {type(error).__name__}" + (f": {message[0]}" if message else ".")]
-    if run.line:
-        says.append(f"At this line of yours:  {run.line}")
+    says += [f"In {place}:  {line}" for place, _, line in (one.partition("\t") for one in run.line.splitlines())]
     if on := _on_inputs(part, run.case.inputs):
         says.append(f"It was called{on.removeprefix(',')}.")
     return says
