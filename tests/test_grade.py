@@ -176,7 +176,7 @@ BAD = {
     "killed-in-a-function": Bad(centre("import os", "os.kill(os.getpid(), 9)"), "centre was given up because it was "
                                 "killed, twice.", ("centre",), "it was killed, twice"),
     "loop-in-a-cell": Bad(after("while True: pass"), "A cell of yours was given up because it was still running after "
-                          "5 seconds: def centre(W):"),
+                          "5 seconds: def centre("),
     "loop-in-a-function": Bad(centre("while True: pass"), "centre was given up because it was still running after 3 "
                               "seconds.", ("centre",), "it was still running after 3 seconds"),
     "stubborn-loop": Bad(centre("import signal", "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})",
