@@ -157,6 +157,7 @@ def test_the_end_of_a_kernel_says_what_it_cost(fork_server, tmp_path):
         (b"x" * (3 << 20), "the request does not end"),
         (b"", "the request does not end"),
     ],
+    ids=["nonsense", "endless", "nothing"],
 )
 def test_a_bad_request_is_refused_and_the_next_served(fork_server, line, words):
     with socket.socket(socket.AF_UNIX) as caller:
