@@ -5,12 +5,13 @@ import json
 import re
 import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from mechpuzzles import checks, journal
+from mechpuzzles import checks, journal, variants
 from mechpuzzles.limits import Exceeded, Limits, run_within
 from mechpuzzles.puzzle import Case, FreeText, Part, Prediction, Puzzle, Symptom, load_puzzle
 from mechpuzzles.verdicts import NotYet, Outcome, PlainError
@@ -650,3 +651,29 @@ def test_a_variant_needs_a_name_and_a_puzzle_that_varies():
         VARIED.variant(" ")
     with pytest.raises(PlainError, match="the same for every learner"):
         PUZZLE.variant("ada")
+
+
+@pytest.fixture
+def in_a_course(tmp_path, monkeypatch):
+    """The folder of an assignment in a course of two learners, where a notebook runs."""
+    variants.write(tmp_path, "spring", "a secret", ["ada", "ben"])
+    monkeypatch.chdir(tmp_path)
+
+
+def test_in_a_course_the_key_decides_the_variant(in_a_course, monkeypatch):
+    ada = VARIED.variant("ada")
+    assert not torch.equal(ada, VARIED.variant("ben"))
+    Path(variants.FILE).unlink()
+    assert not torch.equal(VARIED.variant("ada"), ada), "outside the course the name decides"
+    assert torch.equal(VARIED.variant(variants.key("a secret", "ada")), ada)
+    monkeypatch.setenv("MECHPUZZLES_LEARNER", variants.key("a secret", "ada"))
+    assert torch.equal(VARIED.variant("whoever"), ada), "as the grader has it"
+
+
+def test_in_a_course_an_id_must_be_on_the_roster(in_a_course):
+    with pytest.raises(PlainError, match="'adda' is not on the roster of spring"):
+        VARIED.variant("adda")
+    for damaged in ("no JSON", "[]", "{}"):
+        Path(variants.FILE).write_text(damaged)
+        with pytest.raises(PlainError, match="damaged: fetch the assignment again"):
+            VARIED.variant("ada")

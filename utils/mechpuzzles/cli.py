@@ -167,6 +167,10 @@ def grade(
         bool, typer.Option("--all-cells", help="Run every cell, needed for the checks or not.")
     ] = False,
     again: Annotated[bool, typer.Option("--again", help="Grade also what has not changed.")] = False,
+    regrade: Annotated[
+        str | None, typer.Option(metavar="SLUG", help="Grade a puzzle anew: first show whose marks change.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="With --regrade: enter the marks without asking.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Grade a course's submissions in sandboxes, and enter the marks into nbgrader's gradebook."""
@@ -180,8 +184,11 @@ def grade(
         settings = driver.Settings(workers, scheduler, sandbox=not no_sandbox, all_cells=all_cells, again=again)
         if no_sandbox:
             errors.print(driver.NO_SANDBOX, style="bold red", markup=False)
-        with Progress(errors, quiet=as_json) as progress:
-            rows = driver.grade(driver.Course(course), puzzle, settings, progress.row)
+        if regrade is not None:
+            rows = _regraded(driver.Course(course), regrade, settings, yes, as_json)
+        else:
+            with Progress(errors, quiet=as_json) as progress:
+                rows = driver.grade(driver.Course(course), puzzle, settings, progress.row)
     except driver.Unusable as error:
         raise _refused(str(error)) from None
     if as_json:
@@ -190,6 +197,23 @@ def grade(
         _print_rows(rows)
     if any(row.status == "ungraded" for row in rows):
         raise typer.Exit(1)
+
+
+def _regraded(course: Any, slug: str, settings: Any, yes: bool, quiet: bool) -> list[Any]:
+    """Grade anew, show on standard error whose marks change, and enter them if that is wanted."""
+    from mechpuzzles.grading.progress import Progress
+    from mechpuzzles.grading.regrade import regrade
+
+    with Progress(errors, quiet=quiet) as progress:
+        regrading = regrade(course, slug, settings, progress.row)
+    table = Table("learner", "check", "points before", "points now")
+    for change in regrading.changes:
+        points = ("none" if mark is None else f"{mark:g}" for mark in (change.before, change.after))
+        table.add_row(escape(change.learner), change.check, *points)
+    errors.print(table if regrading.changes else f"No mark of {slug} changes.")
+    if regrading.changes and not yes and not typer.confirm("Enter these marks?", err=True):
+        raise typer.Exit(1)
+    return regrading.enter()
 
 
 def _print_rows(rows: list[Any]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 import importlib.util
+import json
 import os
 import sys
 import textwrap
@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from mechpuzzles import approaches, cards, checks, journal, shapes
+from mechpuzzles import approaches, cards, checks, journal, shapes, variants
 from mechpuzzles.parts import Alternative, FreeText, Mutant, Part, Prediction, Symptom
 from mechpuzzles.verdicts import Case, NotYet, Outcome, PlainError, Verdict
 
@@ -86,16 +86,17 @@ class Puzzle:
     def variant(self, learner: str) -> Any:
         """What ``draw`` makes for this learner: their own model, circuit or planted truth.
 
-        The seed comes from the learner's name or id; ``MECHPUZZLES_LEARNER`` overrides it, so that a grader decides.
-        Checks of values are against the latest variant drawn.
+        The seed comes from the learner's name or id, in a course from their key (`mechpuzzles.variants`);
+        ``MECHPUZZLES_LEARNER`` overrides both, so that a grader decides. Checks of values are against the latest
+        variant drawn. Raises `PlainError` for no name, and in a course for an id that is not on its roster.
         """
         if self.draw is None:
             raise PlainError(f"{self.slug} is the same for every learner.")
         who = os.environ.get("MECHPUZZLES_LEARNER") or learner
         if not isinstance(who, str) or not who.strip():
             raise PlainError("Put your name or id between the quotes: it decides which variant is yours.")
-        digest = hashlib.sha256(f"{self.slug}/{who.strip()}".encode()).digest()
-        self._session.variant_seed = int.from_bytes(digest[:6], "big")
+        key = who.strip() if os.environ.get("MECHPUZZLES_LEARNER") else _key(who.strip())
+        self._session.variant_seed = variants.seed(self.slug, key)
         return self.draw(torch.Generator().manual_seed(self._session.variant_seed))
 
     def _judge(self, name: str, answer: Any, seeds: Iterable[int]) -> Verdict:
@@ -219,6 +220,21 @@ def _notice_shapes() -> None:
         from IPython import get_ipython
 
         shapes.switch_on(get_ipython())
+
+
+def _key(learner: str) -> str:
+    """What decides a learner's variants: in a course's folder the key that ``variants.json`` has for their id."""
+    try:
+        course = json.loads(Path(variants.FILE).read_text(encoding="utf-8"))
+        keys, name = course["learners"], course["course"]
+    except FileNotFoundError:
+        return learner
+    except (OSError, ValueError, KeyError, TypeError):
+        raise PlainError(f"{variants.FILE}, beside this notebook, is damaged: fetch the assignment again.") from None
+    key = keys.get(variants.digest(learner))
+    if key is None:
+        raise PlainError(f"{learner!r} is not on the roster of {name}. Is that how your id is spelt there?")
+    return str(key)
 
 
 def _candidates(slug: str) -> Sequence[Path]:

@@ -239,7 +239,7 @@ def _raised(part: Part, run: Run) -> list[str]:
     assert error is not None
     message = str(error).strip().splitlines()
     says = [f"{part.name}: your code raised {type(error).__name__}" + (f": {message[0]}" if message else ".")]
-    says += [f"In {place}:  {line}" for place, _, line in (one.partition("\t") for one in run.line.splitlines())]
+    says += [f"In {place}:  {line}" for place, _, line in (one.partition("\t") for one in run.line.splitlines()[:3])]
     if on := _on_inputs(part, run.case.inputs):
         says.append(f"It was called{on.removeprefix(',')}.")
     return says

@@ -40,6 +40,7 @@ from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from traitlets.config import Config, PyFileConfigLoader
 
 import mechpuzzles
+from mechpuzzles import variants
 from mechpuzzles.grading import execute, sandbox, submissions, worker
 
 MARK = ".mechpuzzles.json"
@@ -185,6 +186,15 @@ class Course:
         self.coursedir = CourseDirectory(config=self.config)
         self.settings = execute.TrustedExecute(config=self.config).settings()
 
+    @functools.cached_property
+    def secret(self) -> str | None:
+        """The course's secret, from which each learner's variants come; None in a course without one."""
+        return variants.secret(self.root)
+
+    def variant(self, learner: str) -> str | None:
+        """The key of a learner's variants."""
+        return None if self.secret is None else variants.key(self.secret, learner)
+
     def folder(self, step: str, learner: str, slug: str) -> Path:
         """The course's folder of a step ("submitted_directory", ...) for a learner and a puzzle."""
         return Path(self.coursedir.format_path(getattr(self.coursedir, step), learner, slug))
@@ -274,22 +284,31 @@ class Course:
         return nbformat.read(path, as_version=4) if path.is_file() else made
 
 
+Take = Callable[[Course, str, Assignment, submissions.Submission, dict[str, Any]], Row]
+
+
 def grade(
     course: Course,
     slugs: list[str] | None,
     settings: Settings,
     progress: Callable[[Row, int], None] = lambda row, total: None,
+    take: Take | None = None,
 ) -> list[Row]:
     """Grade what was submitted and has changed since it was graded; a row for each submission, in order.
 
-    ``progress`` hears of each row as it comes, and how many there will be. Raises Unusable where nothing can be graded.
+    ``progress`` hears of each row as it comes, and how many there will be. With ``take``, everything is graded, and
+    what was found is handed to it in place of being entered. Raises Unusable where nothing can be graded.
     """
     with one_engine():
-        return _grade(course, slugs, settings, progress)
+        return _grade(course, slugs, settings, progress, take)
 
 
 def _grade(
-    course: Course, slugs: list[str] | None, settings: Settings, progress: Callable[[Row, int], None]
+    course: Course,
+    slugs: list[str] | None,
+    settings: Settings,
+    progress: Callable[[Row, int], None],
+    take: Take | None,
 ) -> list[Row]:
     there = course.submitted(slugs)
     pool = settings.pool()
@@ -297,7 +316,7 @@ def _grade(
     run["all_cells"] = settings.all_cells or run["all_cells"]
     rows: list[Row] = []
 
-    def enter(row: Row) -> None:
+    def note(row: Row) -> None:
         rows.append(row)
         progress(row, len(there))
 
@@ -307,22 +326,24 @@ def _grade(
         assignments = {slug: course.assignment(slug) for slug in sorted(wanted) if slugs or course.has(slug)}
         for learner, slug in there:
             if slug not in assignments or not _usable(learner):
-                enter(_stray(learner, slug))
+                note(_stray(learner, slug))
                 continue
             assignment = assignments[slug]
             submission = _read(course, learner, assignment)
-            if not settings.again and (row := _known(course, learner, assignment, submission)):
-                enter(row)
+            if not (settings.again or take) and (row := known(course, learner, assignment, submission)):
+                note(row)
+            elif submission.notebook is None and take:
+                continue
             elif submission.notebook is None:
-                enter(_refuse(course, learner, assignment, submission, "rejected", submission.findings))
+                note(_refuse(course, learner, assignment, submission, "rejected", submission.findings))
             else:
                 job = execute.job_of(submission.notebook, assignment.sources, assignment.released, slug, **run)
-                job = replace(job, files=submission.files)
+                job = replace(job, files=submission.files, variant=course.variant(learner))
                 waiting[pool.submit(asdict(job), assignment.files)] = (learner, assignment, submission)
             while len(waiting) >= 2 * pool.size:
-                _collect(course, waiting, enter)
+                _collect(course, waiting, note, take or enter)
         while waiting:
-            _collect(course, waiting, enter)
+            _collect(course, waiting, note, take or enter)
     finally:
         pool.close()
     return sorted(rows, key=lambda row: (row.learner, row.puzzle))
@@ -362,8 +383,8 @@ def _read(course: Course, learner: str, assignment: Assignment) -> submissions.S
     return replace(found, files=theirs, findings=(*found.findings, said))
 
 
-def _collect(course: Course, waiting: dict, enter: Callable[[Row], None]) -> None:
-    """Enter the results of the jobs that are done, once there is one."""
+def _collect(course: Course, waiting: dict, note: Callable[[Row], None], take: Take) -> None:
+    """Take the results of the jobs that are done, once there is one."""
     done, _ = concurrent.futures.wait(waiting, return_when=concurrent.futures.FIRST_COMPLETED)
     for future in done:
         learner, assignment, submission = waiting.pop(future)
@@ -371,10 +392,10 @@ def _collect(course: Course, waiting: dict, enter: Callable[[Row], None]) -> Non
             found = future.result()
         except Exception as error:  # of a pool: a lost worker, a broken connection
             found = {"failed": f"{type(error).__name__}: {error}"}
-        enter(_enter(course, learner, assignment, submission, found))
+        note(take(course, learner, assignment, submission, found))
 
 
-def _enter(
+def enter(
     course: Course, learner: str, assignment: Assignment, submission: submissions.Submission, found: dict[str, Any]
 ) -> Row:
     """Enter a grader's result into the gradebook and the course's folders."""
@@ -386,7 +407,7 @@ def _enter(
         score, waits = _patiently(lambda: _marks(course, learner, assignment))
         status = "needs_manual" if waits else "graded"
         row = Row(learner, assignment.slug, score, assignment.max_score, status, " ".join(findings))
-        _leave_mark(course, assignment, submission, row)
+        _leave_mark(course, assignment, submission, row, found["parts"])
     except Exception as error:  # whatever it is, the others are to be graded
         return _refuse(course, learner, assignment, submission, "ungraded", (*findings, _not_entered(error)))
     return row
@@ -516,16 +537,35 @@ def _refuse(
 # What was graded before ------------------------------------------------------------------------------------------
 
 
-def _leave_mark(course: Course, assignment: Assignment, submission: submissions.Submission, row: Row) -> None:
-    """Note what was graded, when everything else is written."""
+def _leave_mark(
+    course: Course,
+    assignment: Assignment,
+    submission: submissions.Submission,
+    row: Row,
+    parts: dict[str, dict[str, Any]] | None = None,
+) -> None:
+    """Note what was graded, and what came of each part, when everything else is written."""
     path = course.folder("autograded_directory", row.learner, row.puzzle) / MARK
     note = {"submission": submission.digest, "assignment": assignment.digest, "status": row.status}
     fresh = path.with_suffix(".new")
-    fresh.write_text(json.dumps(note | {"message": row.message}))
+    fresh.write_text(json.dumps(note | {"message": row.message, "parts": parts or {}}))
     fresh.replace(path)
 
 
-def _known(course: Course, learner: str, assignment: Assignment, submission: submissions.Submission) -> Row | None:
+def notes(course: Course, learner: str, slug: str) -> dict[str, Any] | None:
+    """What `grade` noted of a submission: {"submission", "assignment", "status", "message", "parts"}; None if nothing.
+
+    "parts" has for each part that was checked its "outcome" (`mechpuzzles.verdicts.Outcome`) and "symptom", and for a
+    wrong value of a variant the "value".
+    """
+    try:
+        note = json.loads((course.folder("autograded_directory", learner, slug) / MARK).read_text())
+        return note if isinstance(note["parts"], dict) else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def known(course: Course, learner: str, assignment: Assignment, submission: submissions.Submission) -> Row | None:
     """The row of a submission that was graded as it is now, with the marks that the gradebook has by now."""
     try:
         note = json.loads((course.folder("autograded_directory", learner, assignment.slug) / MARK).read_text())

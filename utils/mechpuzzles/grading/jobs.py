@@ -43,13 +43,18 @@ class Job:
     policy: dict[str, int] = field(default_factory=dict)
     sandbox: bool = True
     all_cells: bool = False
+    variant: str | None = None  # the learner's key (`mechpuzzles.variants`); without it, what they typed
 
 
 @dataclass
 class Result:
-    """What grading came to: outputs by cell id, in the notebook format, and sentences for the learner."""
+    """What grading came to: outputs by cell id, in the notebook format, and sentences for the learner.
+
+    ``parts`` has for each part of the puzzle {"outcome", "symptom"} and, for a wrong value of a variant, "value".
+    """
 
     outputs: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
     findings: list[str] = field(default_factory=list)
     cpu_s: float = 0.0
     max_mb: float = 0.0

@@ -18,6 +18,7 @@ import ast
 import builtins
 import contextlib
 import io
+import json
 import os
 import re
 import resource
@@ -28,6 +29,8 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from mechpuzzles.calls import Called, Elsewhere
 from mechpuzzles.grading import warm
@@ -48,6 +51,7 @@ CATCHABLE = {
     *("ArithmeticError", "AssertionError", "AttributeError", "IndexError", "KeyError", "LookupError", "OverflowError"),
     *("RecursionError", "RuntimeError", "TypeError", "ValueError", "ZeroDivisionError"),
 }
+VALUE = 2_000  # characters kept of a wrong value
 UNSEEN = "A check that the notebook does not show failed."
 _HIDDEN = re.compile(r"#+\s*(BEGIN|END) HIDDEN TESTS")
 
@@ -319,7 +323,9 @@ class Grading:
             with contextlib.redirect_stdout(said):
                 value = _execute(visible, self.namespace, cell.id)
         except Exception as error:
+            self._note(cell, error)
             return [*_stream("stdout", said.getvalue()), _failed(error, unseen=False)]
+        self._note(cell)
         if hidden:
             self.hidden.append(Unseen(cell, hidden, dict(self.namespace), len(self.done)))
             return _stream("stdout", said.getvalue())
@@ -344,10 +350,24 @@ class Grading:
                     self.namespace.update(self._theirs(tests.cell))
                 return _points(_execute(statements, self.namespace, tests.cell.id))
         except Exception as error:
+            self._note(tests.cell, error)
             return [_failed(error, unseen=True)]
         finally:
             if back:
                 self._end()
+
+    def _note(self, cell: Cell, error: Exception | None = None) -> None:
+        """Write down what came of the part that a check is for."""
+        parts = self.puzzle.parts if self.puzzle is not None else ()
+        for part in parts:
+            if cell.id == f"check-{part.name}".replace("_", "-"):
+                outcome, symptom = (Outcome.RAISED if error else Outcome.RIGHT), None
+                if isinstance(error, NotYet):
+                    outcome, symptom = error.verdict.outcome, error.verdict.symptom
+                noted: dict[str, Any] = {"outcome": outcome.value, "symptom": symptom}
+                if part.value and outcome is Outcome.WRONG:
+                    noted["value"] = _json(self.namespace.get(part.name))
+                self.result.parts[part.name] = noted
 
     def _passes(self, visible: list[ast.stmt], name: str) -> bool:
         try:
@@ -603,6 +623,16 @@ def _execute(statements: list[ast.stmt], namespace: dict[str, Any], name: str) -
         body, last = statements, None
     exec(compile(ast.Module(body, []), f"<{name}>", "exec"), namespace)
     return eval(compile(ast.Expression(last.value), f"<{name}>", "eval"), namespace) if last else None
+
+
+def _json(value: Any) -> Any:
+    """A learner's value as JSON has it; None for what it has not, or what is long."""
+    if isinstance(value, torch.Tensor):
+        value = value.tolist() if value.numel() <= VALUE else None
+    try:
+        return value if len(json.dumps(value, allow_nan=False)) <= VALUE else None
+    except (TypeError, ValueError, RecursionError):
+        return None
 
 
 def _points(value: Any) -> list[dict[str, Any]]:

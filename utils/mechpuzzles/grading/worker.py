@@ -25,8 +25,8 @@ SPARE_SECONDS = 120.0  # for the grader's own work, beyond what the learner's co
 def grade_job(job: dict[str, Any], puzzle: dict[str, bytes]) -> dict[str, Any]:
     """The `mechpuzzles.grading.jobs.Result` of a job, as plain data; of one that could not be graded, why.
 
-    ``puzzle`` holds the puzzle's own files by name, its declaration among them. The result is {"outputs", "findings",
-    "cpu_s", "max_mb", "ran_all", "grader_cpu_s"} or {"failed"}. A grader that dies is tried again, twice.
+    ``puzzle`` holds the puzzle's own files by name, its declaration among them. The result is {"outputs", "parts",
+    "findings", "cpu_s", "max_mb", "ran_all", "grader_cpu_s"} or {"failed"}. A grader that dies is tried again, twice.
     """
     with tempfile.TemporaryDirectory(prefix="mechpuzzles-") as scratch:
         for name, content in puzzle.items():
@@ -46,7 +46,7 @@ def grade_job(job: dict[str, Any], puzzle: dict[str, bytes]) -> dict[str, Any]:
 def _grade(job: dict[str, Any], models: bool) -> dict[str, Any]:
     environment = {name: value for name in warm.HANDED_ON if (value := os.environ.get(name))}
     environment |= {"MECHPUZZLES_OFFLINE": "1", "NBGRADER_EXECUTION": "autograde"}
-    if who := os.environ.get("MECHPUZZLES_LEARNER"):
+    if who := job["variant"] or os.environ.get("MECHPUZZLES_LEARNER"):
         environment["MECHPUZZLES_LEARNER"] = who
     ours, theirs = socket.socketpair()
     with ours:
