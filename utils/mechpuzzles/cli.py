@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mechpuzzles import folders
+from mechpuzzles.cli_course import course_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,6 +30,7 @@ journal_app = typer.Typer(
 )
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(journal_app, name="journal")
+app.add_typer(course_app, name="course")
 app.add_typer(bench_app, name="bench")
 
 Slugs = Annotated[list[str] | None, typer.Argument(metavar="[SLUG]...", help="Which puzzles; all without any.")]
