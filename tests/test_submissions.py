@@ -21,7 +21,7 @@ from .submissions import solutions_of, submit
 ROOT = Path(__file__).parents[1]
 SLUGS = sorted(path.parent.name for path in ROOT.glob("solutions/*/puzzle.py"))
 SLUG = "induction_heads"
-STUB, CHECK, TEXT, FREE, OPEN = "stub-costs", "check-costs", "text-8", "free-text-explanation", "open-predict-story"
+STUB, CHECK, FREE, OPEN = "stub-costs", "check-costs", "free-text-explanation", "open-predict-story"
 ANSWER = "def costs(right):\n    return right  # the learner's"
 SECRET = "the instructor's own words"
 
@@ -32,6 +32,9 @@ def released(slug: str = SLUG):
 
 RELEASE = released()
 AS_RELEASED = {cell.id: cell.source for cell in RELEASE.cells}
+IDS = list(AS_RELEASED)
+GIVEN, TEXT = IDS[IDS.index(STUB) - 2 : IDS.index(STUB)]  # a read-only cell of code, and the text before the stub
+AFTER = IDS[IDS.index(CHECK) + 1]
 
 
 @pytest.fixture
@@ -586,7 +589,14 @@ def test_the_digest_changes_with_the_submission(folder, nb):
 
 # ---- what was done to the cells -------------------------------------------------------------------------------------
 
-COSTS = f'{STUB} ("def costs(right):")'
+
+def told(cell_id: str) -> str:
+    """A cell as sentences name it, with its first line, which may be cut."""
+    line = AS_RELEASED[cell_id].splitlines()[0]
+    return f'{cell_id} ("{line if len(line) <= 60 else line[:59] + "…"}")'
+
+
+COSTS = told(STUB)
 CHECKED = f'{CHECK} ("puzzle.check("costs", costs)")'
 TWICE = f"The cell {COSTS} is there 2 times"
 
@@ -666,7 +676,7 @@ def test_two_stubs_merged_into_one_cell(folder, nb):
     at(nb, STUB)["source"] = merged
     nb["cells"].remove(at(nb, "stub-head-scores"))
     put(folder, nb)
-    second = 'stub-head-scores ("def head_scores(pattern, period):")'
+    second = told("stub-head-scores")
     says = f"The cell {second} is missing; another cell of yours defines head_scores, and is used."
     submission = accepted(folder, says)
     assert texts(submission)[STUB] == merged
@@ -674,7 +684,7 @@ def test_two_stubs_merged_into_one_cell(folder, nb):
 
 
 def test_deleted_cells_are_put_back(folder, nb):
-    for gone in (STUB, CHECK, TEXT, OPEN, "code-7"):
+    for gone in (STUB, CHECK, TEXT, OPEN, GIVEN):
         nb["cells"].remove(at(nb, gone))
     put(folder, nb)
     submission = read(folder, RELEASE, SLUG)
@@ -719,7 +729,7 @@ def test_cells_in_another_order(folder, nb):
     put(folder, nb)
     submission = accepted(folder, "Some cells were in another order; they are graded in the puzzle's order.")
     names = list(texts(submission))
-    assert names[names.index("own-1") - 1] == "code-11"  # which it now follows
+    assert names[names.index("own-1") - 1] == AFTER  # which it now follows
     assert texts(submission)[STUB] == ANSWER
 
 

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from mechpuzzles import folders
 from mechpuzzles.cli_course import course_app
+from mechpuzzles.cli_report import report_command
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +32,7 @@ journal_app = typer.Typer(
 app.add_typer(zoo_app, name="zoo")
 app.add_typer(journal_app, name="journal")
 app.add_typer(course_app, name="course")
+app.command("report")(report_command)
 app.add_typer(bench_app, name="bench")
 
 Slugs = Annotated[list[str] | None, typer.Argument(metavar="[SLUG]...", help="Which puzzles; all without any.")]
