@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from mechpuzzles import folders
 from mechpuzzles.cli_course import course_app
 from mechpuzzles.cli_report import report_command
+from mechpuzzles.terminal import AsJson, console, errors, print_json, refused
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -36,14 +36,6 @@ app.command("report")(report_command)
 app.add_typer(bench_app, name="bench")
 
 Slugs = Annotated[list[str] | None, typer.Argument(metavar="[SLUG]...", help="Which puzzles; all without any.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-
-console = Console()
-errors = Console(stderr=True)
-
-
-def _print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, indent=2))
 
 
 def _root_and(wanted: list[str] | None) -> tuple[Path, list[str]]:
@@ -51,12 +43,7 @@ def _root_and(wanted: list[str] | None) -> tuple[Path, list[str]]:
         root = folders.checkout()
         return root, folders.chosen(root, wanted)
     except (FileNotFoundError, ValueError) as error:
-        raise _refused(str(error)) from None
-
-
-def _refused(why: str) -> typer.Exit:
-    errors.print(why, style="red", markup=False, soft_wrap=True)
-    return typer.Exit(2)
+        raise refused(str(error)) from None
 
 
 @app.command("list")
@@ -71,7 +58,7 @@ def list_puzzles(as_json: AsJson = False) -> None:
         done = {
             p.slug: {"right": had.right, "parts": had.parts} for p, had in zip(puzzles, so_far.values(), strict=True)
         }
-        _print_json([{key: getattr(p, key) for key in keys} | {"progress": done[p.slug]} for p in puzzles])
+        print_json([{key: getattr(p, key) for key in keys} | {"progress": done[p.slug]} for p in puzzles])
         return
     table = Table("puzzle", "question", "minutes", "after", "parts right")
     for p in puzzles:
@@ -90,9 +77,9 @@ def new(slug: str) -> None:
         for path in folders.new(root, slug):
             console.print(str(path.relative_to(root)), markup=False)
     except FileExistsError:
-        raise _refused(f"there is a solutions/{slug} already") from None
+        raise refused(f"there is a solutions/{slug} already") from None
     except ValueError as error:
-        raise _refused(str(error)) from None
+        raise refused(str(error)) from None
 
 
 @app.command()
@@ -131,7 +118,7 @@ def verify(slugs: Slugs = None, as_json: AsJson = False) -> None:
     root, chosen = _root_and(slugs)
     reports = [verify_one(root, slug) for slug in chosen]
     if as_json:
-        _print_json([report.row() for report in reports])
+        print_json([report.row() for report in reports])
     else:
         table = Table(
             "puzzle",
@@ -181,7 +168,7 @@ def grade(
     try:
         from mechpuzzles.grading import driver
     except ImportError as error:
-        raise _refused(f"grading needs the extra [course]: {error}") from None
+        raise refused(f"grading needs the extra [course]: {error}") from None
     from mechpuzzles.grading.progress import Progress
 
     try:
@@ -194,9 +181,9 @@ def grade(
             with Progress(errors, quiet=as_json) as progress:
                 rows = driver.grade(driver.Course(course), puzzle, settings, progress.row)
     except driver.Unusable as error:
-        raise _refused(str(error)) from None
+        raise refused(str(error)) from None
     if as_json:
-        _print_json([row.data() for row in rows])
+        print_json([row.data() for row in rows])
     else:
         _print_rows(rows)
     if any(row.status == "ungraded" for row in rows):
@@ -251,15 +238,15 @@ def start(context: typer.Context, work: Work = None) -> None:
     there = workspace.slugs()
     if unknown := [word for word in named if word not in there]:
         known = ", ".join(there)
-        raise _refused(f"no puzzle {unknown[0]!r}; there are {known}. Options for JupyterLab are written --port=8890.")
+        raise refused(f"no puzzle {unknown[0]!r}; there are {known}. Options for JupyterLab are written --port=8890.")
     if named[1:]:
-        raise _refused("start opens one puzzle at a time")
+        raise refused("start opens one puzzle at a time")
     try:
         workspace.prepare(folder)
     except ImportError as error:
-        raise _refused(f"JupyterLab comes with the extra [lab]: {error}") from None
+        raise refused(f"JupyterLab comes with the extra [lab]: {error}") from None
     except (OSError, ValueError) as error:
-        raise _refused(f"your folder {folder} cannot be used: {error}") from None
+        raise refused(f"your folder {folder} cannot be used: {error}") from None
     if slug and workspace.outdated(slug, folder):
         fresh = f"`mechpuzzles reset {slug}` gives a fresh copy and keeps yours"
         errors.print(f"{slug} has changed since you began; {fresh}.", soft_wrap=True, markup=False)
@@ -280,7 +267,7 @@ def reset(slug: str, work: Work = None) -> None:
     try:
         kept = workspace.reset(slug, folder)
     except (OSError, ValueError) as error:
-        raise _refused(str(error)) from None
+        raise refused(str(error)) from None
     kept_in = f" Yours is kept in {kept}." if kept else ""
     console.print(f"{folder / slug} is fresh.{kept_in}", markup=False, soft_wrap=True)
 
@@ -300,7 +287,7 @@ def colab(
         for file in write(folders.checkout(), Place(repository, ref, path), out, slugs):
             console.print(str(file), markup=False, soft_wrap=True)
     except (OSError, ValueError) as error:
-        raise _refused(str(error)) from None
+        raise refused(str(error)) from None
 
 
 @journal_app.command("show")
@@ -322,9 +309,9 @@ def journal_export(to: Path) -> None:
         with to.open("x", encoding="utf-8") as file:
             file.writelines(json.dumps(entry) + "\n" for entry in journal.everything())
     except FileExistsError:
-        raise _refused(f"there is a {to} already") from None
+        raise refused(f"there is a {to} already") from None
     except OSError as error:
-        raise _refused(str(error)) from None
+        raise refused(str(error)) from None
 
 
 @journal_app.command("delete")
@@ -340,7 +327,7 @@ def journal_delete(
     try:
         console.print(f"{journal.delete(slug)} entries deleted.")
     except OSError as error:
-        raise _refused(str(error)) from None
+        raise refused(str(error)) from None
 
 
 @zoo_app.command("list")
@@ -350,7 +337,7 @@ def zoo_list(as_json: AsJson = False) -> None:
 
     cards = [zoo.card(name) for name in zoo.bundled()]
     if as_json:
-        _print_json(cards)
+        print_json(cards)
         return
     for name, card in zip(zoo.bundled(), cards, strict=True):
         console.print(f"[bold]{name}[/bold]  {card['description']}")
@@ -383,7 +370,7 @@ def bench_geometry(as_json: AsJson = False) -> None:
 
     result = run()
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
     table = Table("", "rows", "CPU s", "figure, bytes", "extra MB")
     for name, row in (("all pairs", result), ("the post's snippet", result["post"])):
@@ -408,7 +395,7 @@ def bench_grading(
 
     result = run(submissions, puzzle, stock)
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
     table = Table("per submission", "wall s", "CPU s")
     rows = {"stock": "stock nbgrader", "ours": "ours, with all starts", "steady": "ours, fork server running"}
@@ -428,7 +415,7 @@ def bench_startup(puzzle: Annotated[str, typer.Option()] = "similar_embeddings",
     root, (slug,) = _root_and([puzzle])
     result = run(root, slug)
     if as_json:
-        _print_json(result)
+        print_json(result)
         return
     console.print(
         f"first cell {result['import_s']:.1f} s, first picture {result['first_picture_s']:.1f} s after opening"

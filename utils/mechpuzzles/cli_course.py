@@ -3,34 +3,25 @@
 from __future__ import annotations
 
 import datetime
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-course_app = typer.Typer(no_args_is_help=True, help="An nbgrader course of puzzles: make it, fill it, collect for it.")
+from mechpuzzles.terminal import AsJson, console, errors, print_json, refused
 
-console = Console()
-errors = Console(stderr=True)
+course_app = typer.Typer(no_args_is_help=True, help="An nbgrader course of puzzles: make it, fill it, collect for it.")
 
 Course = Annotated[Path, typer.Option(help="The course's directory.")]
 Encoding = Annotated[
     str | None, typer.Option(help="Of the roster, where it is neither UTF-8 nor UTF-16.", show_default=False)
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
-
-
-def _refused(why: object) -> typer.Exit:
-    errors.print(str(why), style="red", markup=False, soft_wrap=True)
-    return typer.Exit(2)
 
 
 def _needs_the_extra(error: ImportError) -> typer.Exit:
-    return _refused(f"a course needs the extra [course]: {error}")
+    return refused(f"a course needs the extra [course]: {error}")
 
 
 def _next_monday() -> str:
@@ -42,7 +33,7 @@ def _day(written: str) -> datetime.date:
     try:
         return datetime.date.fromisoformat(written)
     except ValueError:
-        raise _refused(f"a day is written like 2026-12-01, not {written!r}") from None
+        raise refused(f"a day is written like 2026-12-01, not {written!r}") from None
 
 
 def _slugs(written: str) -> list[str]:
@@ -72,7 +63,7 @@ def init(
         plan = course.Plan(_day(start or _next_monday()), every, timezone)
         said = course.init(folder, learners, _slugs(puzzles), plan, course_id)
     except (OSError, ValueError) as error:
-        raise _refused(error) from None
+        raise refused(error) from None
     for warning in said:
         errors.print(warning, style="yellow", markup=False, soft_wrap=True)
     console.print(f"{folder}: {len(learners)} learners; the plan is in {course.SCHEDULE}", markup=False, soft_wrap=True)
@@ -95,7 +86,7 @@ def add_learners(
     try:
         done = course.enrol(Opened(folder), rosters.read(roster, encoding))
     except (OSError, ValueError) as error:
-        raise _refused(error) from None
+        raise refused(error) from None
     console.print(f"{len(done.new)} new, {len(done.changed)} changed", markup=False)
     if done.new:
         console.print("Hand out variants.json again: the new learners' variants are in it now.", soft_wrap=True)
@@ -120,9 +111,9 @@ def collect(
     try:
         lines = collecting.collect(Opened(course), slug, source)
     except (OSError, ValueError) as error:
-        raise _refused(error) from None
+        raise refused(error) from None
     if as_json:
-        typer.echo(json.dumps([line.data() for line in lines], indent=2))
+        print_json([line.data() for line in lines])
     else:
         table = Table("learner", "file", "status", "message")
         for line in lines:
@@ -149,6 +140,6 @@ def demo(
     try:
         truth = demonstration.make(folder, learners, _slugs(puzzles), seed)
     except (OSError, ValueError) as error:
-        raise _refused(error) from None
+        raise refused(error) from None
     handed_in = sum(len(by_puzzle) for by_puzzle in truth["learners"].values())
     console.print(f"{folder}: {learners} learners, {handed_in} submissions, {demonstration.TRUTH}", markup=False)

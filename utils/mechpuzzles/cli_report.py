@@ -7,27 +7,26 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-console, errors = Console(), Console(stderr=True)
+from mechpuzzles.terminal import AsJson, console, refused
 
 
 def report_command(
     course: Annotated[Path, typer.Option(help="A course directory that was graded.")] = Path(),
     out: Annotated[Path | None, typer.Option(help="The page, such as report.html.", show_default=False)] = None,
     csv: Annotated[Path | None, typer.Option(help="Also a table: a row for each learner and part.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: AsJson = False,
     anonymous: Annotated[bool, typer.Option("--anonymous", help="Numbers in place of names and ids.")] = False,
     puzzle: Annotated[list[str] | None, typer.Option(help="Which puzzles; all without any.")] = None,
 ) -> None:
     """What a class understood and misunderstood: a page for whoever teaches it."""
     if not (out or csv or as_json):
-        raise _refused("say where the page goes, --out report.html; or ask for --csv FILE or --json")
+        raise refused("say where the page goes, --out report.html; or ask for --csv FILE or --json")
     try:
         from mechpuzzles import report, report_page
         from mechpuzzles.grading import driver
     except ImportError as error:
-        raise _refused(f"a report needs the extra [course]: {error}") from None
+        raise refused(f"a report needs the extra [course]: {error}") from None
     try:
         known = report.document(driver.Course(course), puzzle, anonymous)
         if out:
@@ -35,14 +34,9 @@ def report_command(
         if csv:
             csv.write_text(report.table(known), encoding="utf-8", newline="")
     except (ValueError, OSError) as error:
-        raise _refused(str(error)) from None
+        raise refused(error) from None
     if as_json:
         typer.echo(json.dumps(known, indent=1))
         return
     for path in filter(None, (out, csv)):
         console.print(str(path), markup=False, soft_wrap=True)
-
-
-def _refused(why: str) -> typer.Exit:
-    errors.print(why, style="red", markup=False, soft_wrap=True)
-    return typer.Exit(2)
