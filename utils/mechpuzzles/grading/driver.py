@@ -558,21 +558,27 @@ def notes(course: Course, learner: str, slug: str) -> dict[str, Any] | None:
     "parts" has for each part that was checked its "outcome" (`mechpuzzles.verdicts.Outcome`) and "symptom", and for a
     wrong value of a variant the "value".
     """
+    note = _mark_left(course, learner, slug)
+    return note if isinstance(note.get("parts"), dict) else None
+
+
+def _mark_left(course: Course, learner: str, slug: str) -> dict[str, Any]:
+    """What the mark beside a submission's notebook holds; nothing where there is none, or a damaged one."""
     try:
         note = json.loads((course.folder("autograded_directory", learner, slug) / MARK).read_text())
-        return note if isinstance(note["parts"], dict) else None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    except (OSError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
 
 
 def known(course: Course, learner: str, assignment: Assignment, submission: submissions.Submission) -> Row | None:
     """The row of a submission that was graded as it is now, with the marks that the gradebook has by now."""
+    note = _mark_left(course, learner, assignment.slug)
     try:
-        note = json.loads((course.folder("autograded_directory", learner, assignment.slug) / MARK).read_text())
         if (note["submission"], note["assignment"]) != (submission.digest, assignment.digest):
             return None
         message, status = str(note["message"]), str(note["status"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except KeyError:
         return None
     row = Row(learner, assignment.slug, None, assignment.max_score, status, message, graded_now=False)
     try:
