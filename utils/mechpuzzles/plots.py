@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 PREDICTION_COLOUR = "#D55E00"
 # Readable on a white page and on a black one.
+INK, GRID, CLEAR = "#808080", "rgba(128, 128, 128, 0.2)", "rgba(0, 0, 0, 0)"
 _ELSEWHERE = {  # where plotly shows a figure in another way than in JupyterLab (plotly.io._renderers)
     *("PLOTLY_RENDERER", "COLAB_NOTEBOOK_ID", "AZURE_NOTEBOOKS_HOST", "VSCODE_PID", "NTERACT_EXE"),
     *("COCALC_PROJECT_ID", "DATABRICKS_RUNTIME_VERSION", "KAGGLE_KERNEL_RUN_TYPE"),
 }
-INK, GRID, CLEAR = "#808080", "rgba(128, 128, 128, 0.2)", "rgba(0, 0, 0, 0)"
 
 
 class Picture(go.Figure):
