@@ -45,6 +45,15 @@ def fork_server(tmp_path_factory) -> Iterator[Path]:
         yield path
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, for the tests of one file."""
+    from .chromium import running
+
+    with running() as chromium:
+        yield chromium
+
+
 def missing(what: str) -> None:
     """Skip for want of something the machine may lack; on CI, where it was installed, fail."""
     if os.environ.get("CI"):

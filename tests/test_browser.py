@@ -9,20 +9,15 @@ import nbformat
 import pytest
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import expect as playwright_expect
-from playwright.sync_api import sync_playwright
 
 from mechpuzzles import folders, workspace
 
-from .conftest import missing
+from .chromium import COLOURS, luminance
 from .jupyter import serving
 from .submissions import fragment, mutant_source, solutions_of, value_source
 
 ROOT = Path(__file__).parents[1]
 SLUGS = folders.slugs(ROOT)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-# Without these, Chromium looks for services on the network at every start.
-QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-QUIET += ["--disable-component-update", "--disable-sync", "--no-sandbox"]
 SETTINGS = {
     "notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},  # every cell is in the page
     "apputils-extension/themes.jupyterlab-settings": {"adaptive-theme": True},  # light or dark as the browser says
@@ -32,17 +27,6 @@ pytestmark = [
     pytest.mark.xdist_group("browser"),
     pytest.mark.filterwarnings("default::ResourceWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        missing("Chromium (Debian's package chromium)")
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=QUIET)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -255,25 +239,3 @@ def test_a_card_is_readable_in_light_and_dark(browser, lab, theme):
         assert (text > paper) == (theme == "dark")
         assert (max(text, paper) + 0.05) / (min(text, paper) + 0.05) >= 4.5, line.inner_text()
     notebook.page.close()
-
-
-# The colours of an element's text and of what is behind it, all veils laid on each other, from 0 to 255.
-COLOURS = """element => {
-    const numbers = colour => { const found = colour.match(/[\\d.]+/g).map(Number); return [...found, 1].slice(0, 4); };
-    const over = (above, share, below) => below.map((b, i) => (1 - share) * b + share * above[i]);
-    const line = [];
-    for (let e = element; e; e = e.parentElement) line.unshift(e);
-    let paper = [255, 255, 255];
-    for (const e of line) {
-        const [r, g, b, share] = numbers(getComputedStyle(e).backgroundColor);
-        paper = over([r, g, b], share, paper);
-    }
-    const style = getComputedStyle(element);
-    return [over(numbers(style.color), Number(style.opacity), paper), paper];
-}"""
-
-
-def luminance(rgb: list[float]) -> float:
-    """Relative luminance of a colour (WCAG 2.2)."""
-    linear = [c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in rgb]
-    return sum(weight * c for weight, c in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

@@ -16,17 +16,13 @@ import jinja2
 import nbformat
 import pytest
 from nbformat import v4
-from playwright.sync_api import sync_playwright
 
 from mechpuzzles.grading import feedback
 
-from .conftest import missing
 from .jupyter import serving
 
 ROOT = Path(__file__).parents[1]
 SLUG = "attacked"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-QUIET = ["--disable-gpu", "--no-first-run", "--disable-background-networking", "--no-sandbox"]
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("feedback"),
@@ -220,17 +216,6 @@ def submit(course: Path, learner: str, cells: list, **answers: str) -> None:
     folder = course / "submitted" / learner / SLUG
     folder.mkdir(parents=True)
     nbformat.write(notebook, folder / f"{SLUG}.ipynb")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        missing("Chromium (Debian's package chromium)")
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=QUIET)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

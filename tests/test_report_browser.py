@@ -1,31 +1,16 @@
 """The report's page in a browser: nothing runs, nothing is asked for, and it can be read."""
 
-import shutil
-
 import pytest
-from playwright.sync_api import sync_playwright
 
 from mechpuzzles import report, report_page
 from mechpuzzles.report_page import BLOCK, LOOKS
 
+from .chromium import COLOURS, luminance
 from .classes import MadeClass
-from .conftest import missing
-from .test_browser import BROWSERS, COLOURS, QUIET, luminance
 from .test_report import BLANK, HOSTILE, RAISED, RIGHT, TOYS, wrong
 
 LEARNERS = 2 * BLOCK + 30
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.filterwarnings("default::ResourceWarning")]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        missing("Chromium (Debian's package chromium)")
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=path, args=QUIET)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")
