@@ -48,6 +48,43 @@ def imported(sources: Iterable[str]) -> set[str]:
     return reader.modules
 
 
+@dataclass(frozen=True)
+class Piece:
+    """Code that can be run or left out; ``names`` as of `names_in`. ``always``: no name tells whether it is needed."""
+
+    source: str
+    names: Names | None
+    always: bool = False
+
+
+def pieces(source: str, modules: Iterable[str]) -> list[Piece]:
+    """A cell in pieces: each import, each setting, and last the whole cell with the names of what is neither.
+
+    So what needs no more of a cell than an import does not wait for the model that the cell loads. A setting is a call
+    of a module's function by constants whose value nobody keeps, such as `torch.set_grad_enabled(False)`.
+    """
+    try:
+        statements = ast.parse(source).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return [Piece(source, None)]
+    found, rest = [], []
+    for statement in statements:
+        setting = _is_setting(statement, modules)
+        if setting or isinstance(statement, ast.Import | ast.ImportFrom):
+            found.append(Piece(ast.unparse(statement), names_of([statement], modules), setting))
+        else:
+            rest.append(statement)
+    return [*found, Piece(source, names_of(rest, modules))]
+
+
+def _is_setting(statement: ast.stmt, modules: Iterable[str]) -> bool:
+    match statement:
+        case ast.Expr(ast.Call(func=ast.Attribute(value=ast.Name(name)), args=args, keywords=keywords)):
+            given = [*args, *(keyword.value for keyword in keywords)]
+            return name in modules and all(isinstance(value, ast.Constant) for value in given)
+    return False
+
+
 class _Reader(ast.NodeVisitor):
     """Reads code in the order in which it runs; what functions read, they may read later."""
 
@@ -145,4 +182,4 @@ def needed(cells: Sequence[Names | None], always: Sequence[bool], wanted: Iterab
 
 def needs_models(sources: Iterable[str]) -> bool:
     """Whether some code seems to load a model; it may also do so unforeseen, and then takes seconds longer."""
-    return any(word in source for source in sources for word in ("load_model", "transformer_lens", "drivers"))
+    return any(word in source for source in sources for word in ("load_model(", "transformer_lens", "drivers"))

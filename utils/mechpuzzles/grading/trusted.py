@@ -35,7 +35,7 @@ import torch
 from mechpuzzles.calls import Called, Elsewhere
 from mechpuzzles.grading import warm
 from mechpuzzles.grading.jobs import Cell, Job, Result, job_from
-from mechpuzzles.grading.needs import Names, imported, names_in, names_of, needed, needs_models
+from mechpuzzles.grading.needs import Names, Piece, imported, names_in, names_of, needed, needs_models, pieces
 from mechpuzzles.grading.wire import Channel, Garbled, HungUp, Silent, encode
 from mechpuzzles.limits import Exceeded, Limits
 from mechpuzzles.puzzle import Puzzle, load_puzzle
@@ -143,13 +143,15 @@ class Grading:
         """Every cell in turn, then the hidden tests: no word of the learner's code is kept after it has met those."""
         try:
             plan = self._plan()
-            self.models = needs_models(c.source for c, runs in zip(self.job.cells, plan, strict=True) if runs)
+            self.models = needs_models(plan.values())
             self.models |= self.puzzle is not None and any(part.driver for part in self.puzzle.parts)
-            for cell, runs in zip(self.job.cells, plan, strict=True):
+            for cell in self.job.cells:
                 if cell.tests is not None:
                     self.result.outputs[cell.id] = self._check(cell)
-                elif runs:
-                    self.result.outputs[cell.id] = self._run(cell)
+                elif source := plan.get(cell.id):
+                    outputs = self._run(source)
+                    if source == cell.source:
+                        self.result.outputs[cell.id] = outputs
             self.unseen = True
             for tests in self.hidden:
                 self.result.outputs[tests.cell.id] += self._hidden(tests)
@@ -192,27 +194,35 @@ class Grading:
             return load_puzzle(self.job.slug)
         return None
 
-    def _plan(self) -> list[bool]:
+    def _plan(self) -> dict[str, str]:
+        """What is run of which cell: all of the learner's own, and what is needed of those that are as released."""
         cells = [cell for cell in self.job.cells if cell.tests is None]
         if self.everything:
-            runs = {cell.id: True for cell in cells}
-        else:
-            names = [names_in(cell.source, self.modules) for cell in cells]
+            return {cell.id: cell.source for cell in cells}
+        found: list[tuple[Cell, Piece]] = []
+        for cell in cells:
             # What draws a variant is needed though no name says so: values are checked against the one drawn last.
-            always = [not cell.fixed or ".variant(" in cell.source for cell in cells]
-            chosen = needed(names, always, self.wanted - self.own)
-            runs = {cell.id: run for cell, run in zip(cells, chosen, strict=True)}
-        return [runs.get(cell.id, False) for cell in self.job.cells]
+            if not cell.fixed or ".variant(" in cell.source:
+                found.append((cell, Piece(cell.source, names_in(cell.source, self.modules), always=True)))
+            else:
+                found += [(cell, piece) for piece in pieces(cell.source, self.modules)]
+        runs = needed([p.names for _, p in found], [p.always for _, p in found], self.wanted - self.own)
+        plan: dict[str, str] = {}
+        for (cell, piece), run in zip(found, runs, strict=True):
+            if run:  # the last piece is the whole cell
+                before = plan.get(cell.id, "")
+                plan[cell.id] = piece.source if piece.source == cell.source else f"{before}{piece.source}\n"
+        return plan
 
     # The learner's process -----------------------------------------------------------------------
 
-    def _run(self, cell: Cell) -> list[dict[str, Any]]:
+    def _run(self, source: str) -> list[dict[str, Any]]:
         """Run a cell over there; its outputs, as text."""
-        message = {"do": "run", "source": cell.source}
+        message = {"do": "run", "source": source}
         try:
             shown = self._ask(message, self.job.bounds.cell_seconds)
         except Died as why:
-            self.result.findings.append(f"A cell of yours was given up because {why}: {_first_line(cell.source)}")
+            self.result.findings.append(f"A cell of yours was given up because {why}: {_first_line(source)}")
             return [_error("NotRun", f"Given up: {why}.")]
         self.done.append(message)
         error = shown.get("error")
@@ -220,7 +230,7 @@ class Grading:
             raise NotEnough
         if error and error[0] == "TooLong":
             late = f"it was still running after {self.job.bounds.cell_seconds:g} seconds"
-            self.result.findings.append(f"A cell of yours was given up because {late}: {_first_line(cell.source)}")
+            self.result.findings.append(f"A cell of yours was given up because {late}: {_first_line(source)}")
         return _shown(shown)
 
     def _ask(self, message: dict[str, Any], seconds: float) -> dict[str, Any]:

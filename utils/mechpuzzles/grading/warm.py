@@ -143,8 +143,9 @@ class Forked:
         try:
             self.connection.connect(str(path))
             line = json.dumps(request).encode() + b"\n"
-            sent = socket.send_fds(self.connection, [line], [] if descriptor is None else [descriptor])
-            self.connection.sendall(line[sent:])
+            with contextlib.suppress(BrokenPipeError):  # it need not read all of what it refuses, and says why
+                sent = socket.send_fds(self.connection, [line], [] if descriptor is None else [descriptor])
+                self.connection.sendall(line[sent:])
             answer = json.loads(self.lines.readline() or '{"error": "it hung up"}')
             if "error" in answer:
                 raise NoForkServer(f"the fork server refuses: {answer['error']}")
