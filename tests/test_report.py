@@ -17,9 +17,10 @@ import typer
 from nbgrader.api import Student
 from typer.testing import CliRunner
 
-from mechpuzzles import folders, report, report_page, report_read, report_values, variants
+from mechpuzzles import folders, report, variants
 from mechpuzzles.cli_report import report_command
 from mechpuzzles.grading import driver
+from mechpuzzles.report import classes, contents, rates, records, values
 
 from .classes import MadeClass
 from .courses import ROOT
@@ -145,7 +146,7 @@ def test_a_part_says_how_many_were_right_and_what_was_wrong(made):
 
 @pytest.mark.parametrize(("right", "of"), [(0, 5), (3, 5), (5, 5), (14, 40), (1999, 2000)])
 def test_the_interval_ends_where_the_share_would_be_too_far(right, of):
-    low, high = report.wilson(right, of)
+    low, high = rates.wilson(right, of)
     for end in (low, high):
         if 0 < end < 1:
             assert abs(right / of - end) == pytest.approx(1.959964 * math.sqrt(end * (1 - end) / of))
@@ -160,10 +161,10 @@ def test_discrimination_is_the_point_biserial_correlation():
     share, spread = statistics.fmean(right), statistics.pstdev(rest)
     means = [statistics.fmean(r for r, one in zip(rest, right, strict=True) if one == which) for which in (True, False)]
     by_hand = (means[0] - means[1]) / spread * math.sqrt(share * (1 - share))
-    assert report.discrimination(right, rest) == pytest.approx(by_hand)
-    assert report.discrimination(right[:19], rest[:19]) is None
-    assert report.discrimination([True] * 50, rest) is None
-    assert report.discrimination(right, [1.0] * 50) is None
+    assert rates.discrimination(right, rest) == pytest.approx(by_hand)
+    assert rates.discrimination(right[:19], rest[:19]) is None
+    assert rates.discrimination([True] * 50, rest) is None
+    assert rates.discrimination(right, [1.0] * 50) is None
 
 
 def test_discrimination_leaves_out_the_part_itself(made):
@@ -189,15 +190,15 @@ def test_points_are_those_of_the_gradebook(made):
 def test_every_symptom_is_known_by_its_sentence(slug):
     for part in folders.declared(ROOT, slug).parts:
         for symptom in part.symptoms:
-            named = dict.fromkeys(report_read.sizes(symptom.says), "1,234")
+            named = dict.fromkeys(classes.sizes(symptom.says), "1,234")
             says = symptom.says.format(**named | {"broke": "it needs more than 20 MB"})
             text = f"{part.name}: not yet. {says} Shape: got [2, 3], wanted [n=3, d=4]."
-            found = report_read.recognised(part, " ".join(text.split()))
+            found = classes.recognised(part, " ".join(text.split()))
             assert found == ("wrong", symptom.name)
-        assert report_read.recognised(part, f"{part.name}: not attempted yet. Cells below") == ("not attempted", None)
+        assert classes.recognised(part, f"{part.name}: not attempted yet. Cells below") == ("not attempted", None)
         raised = f"{part.name}: your code raised NameError: name 'x' is not defined"
-        assert report_read.recognised(part, raised) == ("raised", None)
-        assert report_read.recognised(part, f"{part.name}: not yet. The shape is not the one.") == ("wrong", None)
+        assert classes.recognised(part, raised) == ("raised", None)
+        assert classes.recognised(part, f"{part.name}: not yet. The shape is not the one.") == ("wrong", None)
 
 
 def test_what_nbgrader_graded_is_read_from_marks_and_outputs(made):
@@ -230,7 +231,7 @@ def guessed(made, *cells, log=()):
     """What is kept of one learner's guesses."""
     of_first(made, {"ada": (RIGHT, RIGHT)})
     made.write("ada", "first", *cells, log=log)
-    return report_read.read(made.enter()).works["ada", "first"].guesses
+    return classes.read(made.enter()).works["ada", "first"].guesses
 
 
 @pytest.mark.parametrize(
@@ -267,7 +268,7 @@ def test_a_notebook_that_is_none_has_no_guesses(made):
     hers = made.write("eve", "first", 'puzzle.predict("share", 0.3)')
     (his := made.write("ben", "first")).unlink()
     his.symlink_to(hers)
-    works = report_read.read(made.enter()).works
+    works = classes.read(made.enter()).works
     assert {learner: len(work.guesses) for (learner, _), work in works.items()} == {"ada": 0, "ben": 0, "eve": 1}
 
 
@@ -315,8 +316,8 @@ def test_a_shared_log_tells_of_attempts_minutes_and_hints(made):
     folder = made.write("ada", "first", log=log).parent
     with (folder / "journal.jsonl").open("a") as file:
         file.write('{"puzzle": "first"\n[1, 2]\n' + '{"puzzle": "first", "x":' + "[" * 5000 + "\n")
-    effort = report_read.read(made.enter()).works["ada", "first"].efforts
-    assert effort["centre"] == report_read.Effort(attempts=3, minutes=13.0, hints=1, wrong_in_a_row=1)
+    effort = classes.read(made.enter()).works["ada", "first"].efforts
+    assert effort["centre"] == records.Effort(attempts=3, minutes=13.0, hints=1, wrong_in_a_row=1)
     assert effort["spread"].attempts == 1
 
 
@@ -392,7 +393,7 @@ def test_what_waits(made):
 
 
 def true_value(course, learner, name, typed=None):
-    puzzle = report_read.declaration(course, "second")
+    puzzle = classes.declaration(course, "second")
     seed = variants.seed("second", course.variant(learner) or typed or learner)
     want = next(iter(puzzle.part(name).cases(torch.Generator().manual_seed(seed)))).want
     return want.tolist() if isinstance(want, torch.Tensor) else want
@@ -448,7 +449,7 @@ def test_a_large_class_is_compared_until_time_is_up(made):
         made.hand_in(learner, "second", {"labelling": RIGHT if learner in "34" else wrong(value=value)})
         made.write(learner, "second", f'puzzle.variant("{learner}")')
     course = made.enter()
-    shared, compared = report_values.found(course, report_read.read(course), seconds=0)
+    shared, compared = values.found(course, classes.read(course), seconds=0)
     assert compared == {("second", "labelling"): 1}
     assert [(one.learner, one.owners) for one in shared] == [(learner, ["3"]) for learner in "012"]
 
@@ -499,7 +500,7 @@ def hostile(made):
 
 
 def test_learners_text_stays_text_on_the_page(hostile):
-    seen = Seen(report_page.page(report.document(hostile.enter())))
+    seen = Seen(report.page(report.document(hostile.enter())))
     assert not seen.tags & {"script", "img", "iframe", "link", "object", "embed", "form", "base", "svg"}
     assert not [name for name, _ in seen.attributes if name.startswith("on") or name in ("src", "srcset", "action")]
     links = [value for name, value in seen.attributes if name == "href"]
@@ -534,7 +535,7 @@ def test_anonymous_leaves_out_who_it_was(made):
         made.hand_in(f"more-{number}", "first", None, "rejected", message)
     course = made.enter()
     known = report.document(course, anonymous=True)
-    told = "".join([json.dumps(known, ensure_ascii=False), report_page.page(known), report.table(known)])
+    told = "".join([json.dumps(known, ensure_ascii=False), report.page(known), report.table(known)])
     for word in (*names, "Ada", "Byron", "byron", "Chloé", "Dube", "dmitri", "more-", "Ana Tal"):
         assert word not in told
     assert "It is too large." in told
@@ -542,7 +543,7 @@ def test_anonymous_leaves_out_who_it_was(made):
     assert called == {f"learner {n:02}" for n in range(1, 9)}
     again = report.document(course, anonymous=True)
     assert again["learners"] == known["learners"]
-    order = report._pseudonyms(report_read.read(course))
+    order = contents._pseudonyms(classes.read(course))
     assert sorted(order, key=order.get) != sorted(order)
 
 
@@ -570,7 +571,7 @@ def grown(known, learners, puzzles):
 
 def test_the_page_asks_for_nothing_and_runs_nothing(made):
     of_first(made, {"ada": (wrong("diagonal"), RIGHT), "ben": (RIGHT, RIGHT)})
-    page = report_page.page(report.document(made.enter()))
+    page = report.page(report.document(made.enter()))
     assert "http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'" in page
     for word in ("<script", "@import", "url(", "http:", "https:", "src="):
         assert word not in page
@@ -581,7 +582,7 @@ def test_the_page_asks_for_nothing_and_runs_nothing(made):
 
 def test_two_thousand_learners_and_eleven_puzzles_fit_on_a_page(made):
     of_first(made, {"ada": (wrong("diagonal"), RIGHT), "ben": (BLANK, RAISED)})
-    page = report_page.page(grown(report.document(made.enter()), 2000, 11))
+    page = report.page(grown(report.document(made.enter()), 2000, 11))
     assert len(page.encode()) < 5_000_000
     assert page.count("<td class=w>✗") == 1000 * 22
     assert page.count("<details open>") == 1
@@ -597,7 +598,7 @@ def test_the_gradebook_is_asked_as_often_for_many_learners_as_for_few(made):
         course = made.enter()
         asked.append(0)
         sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", heard)
-        report_read.read(course)
+        classes.read(course)
         sqlalchemy.event.remove(sqlalchemy.Engine, "before_cursor_execute", heard)
 
     def heard(*statement):

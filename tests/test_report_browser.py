@@ -2,8 +2,8 @@
 
 import pytest
 
-from mechpuzzles import report, report_page
-from mechpuzzles.report_page import BLOCK, LOOKS
+from mechpuzzles import report
+from mechpuzzles.report.pages import BLOCK, LOOKS
 
 from .chromium import COLOURS, luminance
 from .classes import MadeClass
@@ -33,7 +33,7 @@ def address(tmp_path_factory):
             parts = {name: outcomes[number % n] for name, n in (("centre", 5), ("spread", 6))}
             made.hand_in(learner, "first", parts)
         made.write(learner, "first", f'puzzle.predict("the story", "size", because={text!r})')
-    (folder / "report.html").write_text(report_page.page(report.document(made.enter())), encoding="utf-8")
+    (folder / "report.html").write_text(report.page(report.document(made.enter())), encoding="utf-8")
     return (folder / "report.html").as_uri()
 
 

@@ -23,14 +23,14 @@ def report_command(
     if not (out or csv or as_json):
         raise refused("say where the page goes, --out report.html; or ask for --csv FILE or --json")
     try:
-        from mechpuzzles import report, report_page
+        from mechpuzzles import report
         from mechpuzzles.grading import driver
     except ImportError as error:
         raise refused(f"a report needs the extra [course]: {error}") from None
     try:
         known = report.document(driver.Course(course), puzzle, anonymous)
         if out:
-            out.write_text(report_page.page(known), encoding="utf-8")
+            out.write_text(report.page(known), encoding="utf-8")
         if csv:
             csv.write_text(report.table(known), encoding="utf-8", newline="")
     except (ValueError, OSError) as error:
