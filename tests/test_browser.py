@@ -1,4 +1,8 @@
-"""Every puzzle, worked in JupyterLab in a real browser: wrong answers, hints, right answers, pictures, the answer."""
+"""Every puzzle in JupyterLab in a real browser.
+
+The first is worked by hand: wrong answers, hints, right answers, pictures, the answer. The others differ from it in
+what their cells hold, so their answers are in the file, and JupyterLab runs it from top to bottom.
+"""
 
 import json
 import re
@@ -11,6 +15,8 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeout
 from playwright.sync_api import expect as playwright_expect
 
 from mechpuzzles import folders, workspace
+from mechpuzzles.grading import warm
+from mechpuzzles.typed import filled
 
 from .chromium import COLOURS, luminance
 from .jupyter import serving
@@ -22,6 +28,7 @@ SETTINGS = {
     "notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},  # every cell is in the page
     "apputils-extension/themes.jupyterlab-settings": {"adaptive-theme": True},  # light or dark as the browser says
 }
+ERROR = ".jp-OutputArea [data-mime-type='application/vnd.jupyter.error']"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("browser"),
@@ -30,7 +37,7 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def lab(tmp_path_factory, fork_server):
     """JupyterLab on a learner's folder, as `mechpuzzles start` makes it; its address and where the log is."""
     home = tmp_path_factory.mktemp("lab")
     with pytest.MonkeyPatch.context() as patch:
@@ -109,9 +116,9 @@ class Notebook:
         self.page.keyboard.press("Shift+Enter")
 
 
-@pytest.mark.parametrize("slug", SLUGS)
-def test_a_learner_works_the_puzzle(browser, lab, slug):
+def test_a_learner_works_the_puzzle(browser, lab):
     address, log = lab
+    slug = SLUGS[0]
     puzzle, right = folders.declared(ROOT, slug), solutions_of(ROOT, slug)
     notebook = Notebook(browser, address, f"{slug}/{slug}.ipynb")
     pictures = 0
@@ -120,22 +127,15 @@ def test_a_learner_works_the_puzzle(browser, lab, slug):
         if part is not None:
             work_on(notebook, slug, part, right)
         elif name.startswith("open-predict"):
-            prediction = next(p for p in puzzle.predictions if f'"{p.name}"' in notebook.source[name])
-            guess = repr(prediction.choices[0]) if prediction.choices else "0.25"
             assert "Nothing kept yet" in notebook.run(name)
             assert "got 'dots'" in notebook.run(name, notebook.source[name].replace("...", "'dots'", 1))
-            predicted = notebook.source[name].replace("...", guess, 1).replace("...", "0.8")
-            assert "80% sure" in notebook.run(name, predicted)
+            assert "80% sure" in notebook.run(name, guessed(puzzle, notebook.source[name]))
         elif name.startswith("free-text"):
             notebook.write(name, right[name])
         elif name.startswith(("code", "open")):
             notebook.run(name)
-            assert (
-                notebook.cell(name).locator(".jp-OutputArea [data-mime-type='application/vnd.jupyter.error']").count()
-                == 0
-            )
-            if notebook.cell(name).locator(".js-plotly-plot").count():
-                pictures += 1
+            assert notebook.cell(name).locator(ERROR).count() == 0
+            pictures += notebook.cell(name).locator(".js-plotly-plot").count()
         elif name.startswith("reveal"):
             assert notebook.run(name) == "Decode the answer"
             notebook.cell(name).locator("summary").press("Enter")
@@ -153,13 +153,13 @@ def test_a_learner_works_the_puzzle(browser, lab, slug):
 def work_on(notebook: Notebook, slug: str, part, right: dict[str, str]) -> None:
     """The stub untouched, wrong answers, a crash, then the right answer.
 
-    The gate has judged every wrong answer. Of the first puzzle every sentence is typed for and read here too.
+    The gate has judged every wrong answer; here every symptom's sentence is typed for and read.
     """
     stub, check = (f"{kind}-{part.name}".replace("_", "-") for kind in ("stub", "check"))
     notebook.run(stub)
     assert "not attempted yet" in notebook.run(check)
     assert part.hints[0].split()[0] in notebook.run(stub, f"puzzle.hint({part.name!r})")
-    for symptom in part.symptoms if slug == SLUGS[0] else part.symptoms[:: max(1, len(part.symptoms) - 1)]:
+    for symptom in part.symptoms:
         write_wrong = value_source if part.value else mutant_source
         notebook.run(stub, write_wrong(ROOT, slug, part, symptom.name))
         shown = notebook.run(check)
@@ -177,9 +177,42 @@ def work_on(notebook: Notebook, slug: str, part, right: dict[str, str]) -> None:
     assert "another: " in compared
 
 
-@pytest.mark.parametrize("slug", SLUGS)
-def test_the_answer_is_not_readable_before_an_attempt(browser, lab, slug):
+def guessed(puzzle, source: str) -> str:
+    """A cell that asks for a prediction, with one in it."""
+    prediction = next(p for p in puzzle.predictions if f'"{p.name}"' in source)
+    guess = repr(prediction.choices[0]) if prediction.choices else "0.25"
+    return source.replace("...", guess, 1).replace("...", "0.8")
+
+
+@pytest.mark.parametrize("slug", SLUGS[1:])
+def test_a_solved_puzzle_runs_from_top_to_bottom(browser, lab, slug):
     address, log = lab
+    puzzle = folders.declared(ROOT, slug)
+    solved = filled(ROOT, slug, solutions_of(ROOT, slug))
+    for cell in solved.cells:
+        if cell.id.startswith("open-predict"):
+            cell.source = guessed(puzzle, cell.source)
+    solved.metadata.kernelspec = {"name": warm.KERNEL, "display_name": "warm", "language": "python"}
+    nbformat.write(solved, log.with_name("work") / slug / f"{slug}.ipynb")
+    notebook = Notebook(browser, address, f"{slug}/{slug}.ipynb")
+    notebook.page.get_by_text("| Idle").wait_for()  # before, nothing would come of it
+    notebook.page.get_by_role("menuitem", name="Run", exact=True).click()
+    notebook.page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    last = [cell.id for cell in solved.cells if cell.cell_type == "code"][-1]
+    assert notebook.prompt(last, r"/\[\d+\]/.test(prompt)", 120), "it does not end"
+    errors = notebook.page.locator(ERROR)
+    assert errors.count() == 0, errors.first.inner_text()
+    shown = notebook.page.locator(".jp-Notebook").inner_text()
+    assert shown.count("right on the public checks") == len(puzzle.parts)
+    assert "Decode the answer" in shown
+    assert notebook.page.locator(".js-plotly-plot").count() >= 1
+    assert "your prediction: 0.25" in notebook.page.locator(".js-plotly-plot").first.inner_text()
+    notebook.page.close()
+
+
+def test_the_answer_is_not_readable_before_an_attempt(browser, lab):
+    address, log = lab
+    slug = SLUGS[0]
     shutil.rmtree(log, ignore_errors=True)
     notebook = Notebook(browser, address, f"{slug}/{slug}.ipynb")
     first = next(name for name in notebook.number if name.startswith("code"))
