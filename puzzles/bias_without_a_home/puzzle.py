@@ -534,7 +534,6 @@ PUZZLE = Puzzle(
     minutes=35,
     models=("gpt2", "mini-gpt2", "gpt-neo-125m", "mini-neo", "mini-untied"),
     after=("similar_embeddings",),
-    problems=(),
     parts=(
         Part(
             name="move_offset",

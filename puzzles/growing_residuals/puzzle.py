@@ -684,7 +684,6 @@ PUZZLE = Puzzle(
     minutes=35,
     models=("gpt2", "mini-deep"),
     after=(),
-    problems=(),
     parts=(
         Part(
             name="residual_norms",

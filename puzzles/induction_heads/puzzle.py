@@ -731,7 +731,17 @@ PUZZLE = Puzzle(
     minutes=45,
     models=("mini-induction", "attn-only-2l", "toy-ioi", "mini-gpt2"),
     after=("meaningful_zero",),
-    problems=("2.11", "6.18", "6.19", "6.20"),
+    problems={
+        "2.29": "costs",
+        "3.16": "head_scores",
+        "6.7": "costs",
+        "6.9": "k_composition",
+        "6.11": "k_composition",
+        "6.18": "head_scores",
+        "6.19": "head_scores",
+        "6.20": "head_scores",
+        "6.26": "head_scores",
+    },
     draw=lambda rng: draw_heads(rng)[1],
     parts=(
         Part(

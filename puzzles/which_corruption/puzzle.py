@@ -568,7 +568,7 @@ PUZZLE = Puzzle(
     minutes=45,
     models=("toy-ioi",),
     after=("and_or_circuits",),
-    problems=("3.18", "6.5"),
+    problems={"4.23": "carries", "6.5": "effect_table"},
     draw=draw,
     parts=(
         Part(

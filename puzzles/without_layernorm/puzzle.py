@@ -656,7 +656,7 @@ PUZZLE = Puzzle(
     minutes=45,
     models=("mini-noln", "mini-gpt2"),
     after=(),
-    problems=("3.27", "6.4"),
+    problems={"3.27": "left_over", "6.4": "fold"},
     parts=(
         Part(
             name="split_norm",

@@ -547,7 +547,7 @@ PUZZLE = Puzzle(
     minutes=40,
     models=("mini-gpt2",),
     after=(),
-    problems=("6.5",),
+    problems={"6.1": "my_heads", "6.5": "patch_table"},
     draw=lambda rng: draw(rng)[0],
     parts=(
         Part(

@@ -651,7 +651,6 @@ PUZZLE = Puzzle(
     minutes=40,
     models=("mini-gpt2", "mini-untied", "mini-neo"),
     after=("similar_embeddings",),
-    problems=(),
     parts=(
         Part(
             name="similarity_curve",

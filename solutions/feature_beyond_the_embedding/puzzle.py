@@ -679,7 +679,12 @@ PUZZLE = Puzzle(
     minutes=45,
     models=("mini-python",),
     after=(),
-    problems=("9.6", "9.8", "9.10", "9.16"),
+    problems={
+        "9.6": "same_token_rates",
+        "9.8": "explained_by_token",
+        "9.16": "share_of_past",
+        "9.56": "explained_by_token",
+    },
     parts=(
         Part(
             name="embedding_baseline",

@@ -615,7 +615,7 @@ PUZZLE = Puzzle(
     minutes=40,
     models=("mini-neo", "gpt2", "mini-gpt2"),
     after=("similar_embeddings",),
-    problems=("6.8",),
+    problems={"6.7": "carrier", "6.8": "ablation_effect"},
     draw=lambda rng: hand_set(rng)[0],
     parts=(
         Part(

@@ -431,7 +431,6 @@ PUZZLE = Puzzle(
     minutes=30,
     models=("gpt-neo-125m", "mini-neo", "gpt2", "mini-gpt2", "mini-untied"),
     after=(),
-    problems=(),
     parts=(
         Part(
             name="mean_pairwise_cosine",

@@ -5,7 +5,8 @@ The text marks its cells in their ``# %%`` lines:
 ========================  ==========================================================================================
 ``stub="centre"``         the learner writes that part here; the text between SOLUTION marks is taken out
 ``check="centre"``        locked and graded, with the part's points; HIDDEN TESTS are taken out
-``free_text="why"``       a Markdown cell that a person marks, with the points of the puzzle's `FreeText`
+``free_text="why"``       a Markdown cell that a person marks, with the points of the puzzle's `FreeText`; its rubric
+                          is put below the model answer, and is taken out with it
 ``reveal="answer"``       Markdown that becomes a ``puzzle.reveal`` cell in rot13
 ``open="play"``           a code cell that learners may change; it is not graded
 ========================  ==========================================================================================
@@ -29,9 +30,10 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from mechpuzzles import folders
-from mechpuzzles.puzzle import Puzzle
+from mechpuzzles import folders, problems
+from mechpuzzles.puzzle import FreeText, Puzzle
 
+FURTHER = "open-problems"  # the cell that is made from `Puzzle.problems`
 _MARKS = ("stub", "check", "free_text", "reveal", "open")
 _METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -50,6 +52,8 @@ def assemble(root: Path, slug: str) -> NotebookNode:
     text = (root / "solutions" / slug / f"{slug}.py").read_text(encoding="utf-8")
     cells = [_cell(cell, number, puzzle) for number, cell in enumerate(jupytext.reads(text, "py:percent").cells)]
     _every_part_has_its_cells(puzzle, cells)
+    if further := problems.after(puzzle):
+        cells.append(nbformat.v4.new_markdown_cell(further, id=FURTHER))
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=_METADATA)
     nbformat.validate(notebook)
     return notebook
@@ -64,6 +68,8 @@ def _cell(cell: NotebookNode, number: int, puzzle: Puzzle) -> NotebookNode:
     source = cell.source
     if mark == "reveal":
         new, source = nbformat.v4.new_code_cell, _in_rot13(source)
+    if mark == "free_text":
+        source = _with_rubric(source, name, puzzle)
     grade_id = f"{mark}-{name}".replace("_", "-")
     made = new(source, id=grade_id)
     if metadata := _nbgrader(mark, name, puzzle):
@@ -77,16 +83,29 @@ def _nbgrader(mark: str, name: str, puzzle: Puzzle) -> dict[str, Any] | None:
         points = puzzle.part(name).points
         return {"grade": True, "locked": True, "points": points, "solution": False}
     if mark == "free_text":
-        declared = {free.name: free.points for free in puzzle.free_text}
-        if name not in declared:
-            raise ValueError(f"{puzzle.slug} declares no free text {name!r}")
-        return {"grade": True, "locked": False, "points": declared[name], "solution": True}
+        return {"grade": True, "locked": False, "points": _text(name, puzzle).points, "solution": True}
     if mark == "stub":
         puzzle.part(name)  # raises for a name that is no part
         return {"grade": False, "locked": False, "solution": True}
     if mark in ("code", "reveal"):
         return {"grade": False, "locked": True, "solution": False}
     return None
+
+
+def _text(name: str, puzzle: Puzzle) -> FreeText:
+    declared = {free.name: free for free in puzzle.free_text}
+    if name not in declared:
+        raise ValueError(f"{puzzle.slug} declares no free text {name!r}")
+    return declared[name]
+
+
+def _with_rubric(source: str, name: str, puzzle: Puzzle) -> str:
+    """A model answer with what it is marked by: the formgrader shows both beside what a learner wrote."""
+    text, end = _text(name, puzzle), "### END SOLUTION"
+    if source.count(end) != 1:
+        raise ValueError(f"{puzzle.slug}: the free text {name!r} has no model answer between SOLUTION marks")
+    scheme = "\n".join(f"- {point}" for point in text.rubric)
+    return source.replace(end, f"\n**Marking scheme**, {text.points} points:\n\n{scheme}\n{end}")
 
 
 def _in_rot13(markdown: str) -> str:

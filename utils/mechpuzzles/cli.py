@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -67,6 +68,29 @@ def list_puzzles(as_json: AsJson = False) -> None:
     console.print(table)
     if upcoming := progress.following(puzzles, so_far):
         console.print(f"next: mechpuzzles start {upcoming.slug}", markup=False)
+
+
+@app.command("problems")
+def list_problems(
+    category: Annotated[int | None, typer.Option(min=1, max=9, help="Of one category; all without.")] = None,
+    uncovered: Annotated[bool, typer.Option("--uncovered", help="Only those that no puzzle leads into.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The open problems of the field, and the puzzles that lead into them."""
+    from mechpuzzles import problems
+
+    found = problems.document(folders.released(), category, uncovered)
+    if as_json:
+        print_json(found)
+        return
+    for name, rows in itertools.groupby(found, lambda row: row["category"]):
+        table = Table("", "problem", "needs", "begin with", title=name, title_justify="left")
+        for row in rows:
+            needs = ", ".join([*row["needs"]["models"], row["needs"]["compute"]])
+            table.add_row(row["id"], row["title"], needs, ", ".join(one["slug"] for one in row["puzzles"]))
+        console.print(table)
+    covered = sum(bool(row["puzzles"]) for row in found)
+    console.print(f"{len(found)} problems; a puzzle leads into {covered} of them")
 
 
 @app.command()

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mechpuzzles import folders
+from mechpuzzles import folders, problems
 from mechpuzzles.puzzle import Puzzle
 
 _DERIVED = "<!-- Derived from solutions/*/puzzle.py by `mechpuzzles build`; edit those. -->"
@@ -47,7 +47,7 @@ def _different(root: Path) -> dict[Path, str]:
 
 def _index(puzzles: list[Puzzle]) -> str:
     picture = f"![{html.escape(_map_in_words(puzzles), quote=False)}](map.svg)"
-    return "\n\n".join([_DERIVED, _INTRODUCTION, picture, *map(_entry, puzzles)]) + "\n"
+    return "\n\n".join([_DERIVED, _INTRODUCTION, picture, *map(_entry, puzzles), *problems.page(puzzles)]) + "\n"
 
 
 _INTRODUCTION = """# Mech Interp Puzzles
@@ -76,6 +76,7 @@ def _notebook(puzzles: list[Puzzle]) -> str:
         *(_cell("markdown", puzzle.slug.replace("_", "-"), _entry(puzzle)) for puzzle in puzzles),
         _cell("markdown", "guesses", "## How good are your guesses?\n\nRun the cell once a puzzle is behind you."),
         _cell("code", "calibration", "progress.calibration()"),
+        *(_cell("markdown", f"problems-{number}", text) for number, text in enumerate(problems.page(puzzles))),
     ]
     kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
     metadata = {"derived": _DERIVED.strip("<!-> "), "kernelspec": kernel, "language_info": {"name": "python"}}

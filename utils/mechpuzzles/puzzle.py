@@ -9,7 +9,7 @@ import os
 import sys
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -50,7 +50,7 @@ class Puzzle:
     free_text: tuple[FreeText, ...] = ()
     predictions: tuple[Prediction, ...] = ()
     after: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
+    problems: Mapping[str, str] = field(default_factory=dict)  # rows of the open problems, and the part of each
     draw: Callable[[torch.Generator], Any] | None = None
     _session: _Session = field(default_factory=_Session, repr=False, compare=False)
 
@@ -58,6 +58,8 @@ class Puzzle:
         names = [p.name for p in self.parts] + [f.name for f in self.free_text]
         if len(set(names)) < len(names):
             raise ValueError(f"{self.slug}: two parts share a name: {', '.join(names)}")
+        if strange := set(self.problems.values()) - {part.name for part in self.parts}:
+            raise ValueError(f"{self.slug}: problems lead to parts that there are not: {', '.join(sorted(strange))}")
 
     def part(self, name: str) -> Part:
         """The part of that name, or a `PlainError` that lists the parts there are."""
