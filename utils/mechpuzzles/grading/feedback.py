@@ -25,6 +25,8 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbgrader import preprocessors, utils
+from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.coursedir import CourseDirectory
 from pygments.token import STANDARD_TYPES
 from traitlets.config import Config
 
@@ -49,7 +51,7 @@ def configure(c: Config) -> None:
     c.HTMLExporter.template_file = "page.html.j2"
     c.HTMLExporter.sanitize_html = True
     c.HTMLExporter.exclude_input_prompt = c.HTMLExporter.exclude_output_prompt = True
-    c.HTMLExporter.preprocessors = [f"{__name__}.KeepWhatIsShown"]
+    c.HTMLExporter.preprocessors = [f"{__name__}.KeepWhatIsShown", f"{__name__}.MarkingScheme"]
     c.HTMLExporter.filters = {
         "markdown2html": f"{__name__}.markdown2html",
         "clean_html": f"{__name__}.sanitised",
@@ -128,6 +130,28 @@ class KeepWhatIsShown(Preprocessor):
             cell.execution_count = None
             cell.outputs = [kept for output in cell.outputs if (kept := _shown(output))]
         return cell, resources
+
+
+class MarkingScheme(Preprocessor):
+    """For whoever marks: beside a text its model answer and rubric, from the gradebook, as ``nbgrader.scheme``.
+
+    Only the formgrader names a submission by its id; what learners are given has no scheme.
+    """
+
+    def preprocess(self, nb: NotebookNode, resources: Any) -> tuple[NotebookNode, Any]:
+        """Give each cell that a person marks its scheme."""
+        texts = [cell.metadata.nbgrader for cell in nb.cells if cell.cell_type == "markdown"]
+        texts = [mark for mark in texts if mark.get("grade") and mark.get("solution")]
+        if "submission_id" in resources and texts:
+            course = CourseDirectory(config=self.config)
+            with Gradebook(course.db_url, course.course_id) as book:
+                for mark in texts:
+                    with contextlib.suppress(MissingEntry):
+                        source = book.find_source_cell(
+                            mark.grade_id, resources["notebook_id"], resources["assignment_id"]
+                        )
+                        mark.scheme = re.sub(r"(?m)^### (BEGIN|END) SOLUTION$\n?", "", source.source)
+        return nb, resources
 
 
 def _role(written: NotebookNode) -> NotebookNode:

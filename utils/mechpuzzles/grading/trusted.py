@@ -38,6 +38,7 @@ from mechpuzzles.grading.jobs import Cell, Job, Result, job_from
 from mechpuzzles.grading.needs import Names, Piece, imported, names_in, names_of, needed, needs_models, pieces
 from mechpuzzles.grading.wire import Channel, Garbled, HungUp, Silent, encode
 from mechpuzzles.limits import Exceeded, Limits
+from mechpuzzles.parts import Part
 from mechpuzzles.puzzle import Puzzle, load_puzzle
 from mechpuzzles.verdicts import NotYet, Outcome, PlainError
 
@@ -334,7 +335,7 @@ class Grading:
                 value = _execute(visible, self.namespace, cell.id)
         except Exception as error:
             self._note(cell, error)
-            return [*_stream("stdout", said.getvalue()), _failed(error, unseen=False)]
+            return [*_stream("stdout", said.getvalue()), _failed(error, unseen=False), *self._nudge(cell)]
         self._note(cell)
         if hidden:
             self.hidden.append(Unseen(cell, hidden, dict(self.namespace), len(self.done)))
@@ -361,23 +362,30 @@ class Grading:
                 return _points(_execute(statements, self.namespace, tests.cell.id))
         except Exception as error:
             self._note(tests.cell, error)
-            return [_failed(error, unseen=True)]
+            return [_failed(error, unseen=True), *self._nudge(tests.cell)]
         finally:
             if back:
                 self._end()
 
     def _note(self, cell: Cell, error: Exception | None = None) -> None:
         """Write down what came of the part that a check is for."""
+        for part in self._checked_by(cell):
+            outcome, symptom = (Outcome.RAISED if error else Outcome.RIGHT), None
+            if isinstance(error, NotYet):
+                outcome, symptom = error.verdict.outcome, error.verdict.symptom
+            noted: dict[str, Any] = {"outcome": outcome.value, "symptom": symptom}
+            if part.value and outcome is Outcome.WRONG:
+                noted["value"] = _json(self.namespace.get(part.name))
+            self.result.parts[part.name] = noted
+
+    def _nudge(self, cell: Cell) -> list[dict[str, Any]]:
+        """The first hint for a part that is not right, to stand in the feedback; learners have them in the notebook."""
+        return [output for part in self._checked_by(cell) for output in _stream("stdout", f"A hint: {part.hints[0]}\n")]
+
+    def _checked_by(self, cell: Cell) -> list[Part]:
+        """The part that a check is for, if it is for one."""
         parts = self.puzzle.parts if self.puzzle is not None else ()
-        for part in parts:
-            if cell.id == f"check-{part.name}".replace("_", "-"):
-                outcome, symptom = (Outcome.RAISED if error else Outcome.RIGHT), None
-                if isinstance(error, NotYet):
-                    outcome, symptom = error.verdict.outcome, error.verdict.symptom
-                noted: dict[str, Any] = {"outcome": outcome.value, "symptom": symptom}
-                if part.value and outcome is Outcome.WRONG:
-                    noted["value"] = _json(self.namespace.get(part.name))
-                self.result.parts[part.name] = noted
+        return [part for part in parts if cell.id == f"check-{part.name}".replace("_", "-")]
 
     def _passes(self, visible: list[ast.stmt], name: str) -> bool:
         try:
