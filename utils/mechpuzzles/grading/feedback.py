@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import nbformat
 import nbgrader
 from bleach.html5lib_shim import Filter
 from bleach.sanitizer import Cleaner
@@ -25,7 +26,6 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
 from nbgrader import preprocessors, utils
-from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.coursedir import CourseDirectory
 from pygments.token import STANDARD_TYPES
 from traitlets.config import Config
@@ -133,7 +133,7 @@ class KeepWhatIsShown(Preprocessor):
 
 
 class MarkingScheme(Preprocessor):
-    """For whoever marks: beside a text its model answer and rubric, from the gradebook, as ``nbgrader.scheme``.
+    """For whoever marks: beside a text its model answer and rubric, from the course's source, as ``nbgrader.scheme``.
 
     Only the formgrader names a submission by its id; what learners are given has no scheme.
     """
@@ -143,15 +143,24 @@ class MarkingScheme(Preprocessor):
         texts = [cell.metadata.nbgrader for cell in nb.cells if cell.cell_type == "markdown"]
         texts = [mark for mark in texts if mark.get("grade") and mark.get("solution")]
         if "submission_id" in resources and texts:
-            course = CourseDirectory(config=self.config)
-            with Gradebook(course.db_url, course.course_id) as book:
-                for mark in texts:
-                    with contextlib.suppress(MissingEntry):
-                        source = book.find_source_cell(
-                            mark.grade_id, resources["notebook_id"], resources["assignment_id"]
-                        )
-                        mark.scheme = re.sub(r"(?m)^### (BEGIN|END) SOLUTION$\n?", "", source.source)
+            schemes = self._schemes(resources["assignment_id"], resources["notebook_id"])
+            for mark in texts:
+                if mark.grade_id in schemes:
+                    mark.scheme = schemes[mark.grade_id]
         return nb, resources
+
+    def _schemes(self, assignment: str, notebook: str) -> dict[str, str]:
+        """What the source has in its solution cells, by grade id; nothing where the source is not at hand."""
+        course = CourseDirectory(config=self.config)
+        path = Path(course.format_path(course.source_directory, ".", assignment), f"{notebook}.ipynb")
+        try:
+            cells = nbformat.read(path, as_version=4).cells
+        except (OSError, ValueError, nbformat.reader.NotJSONError):
+            return {}
+        answers = {c.metadata.get("nbgrader", {}).get("grade_id"): c.source for c in cells if c.cell_type == "markdown"}
+        return {
+            name: re.sub(r"(?m)^### (BEGIN|END) SOLUTION$\n?", "", answer) for name, answer in answers.items() if name
+        }
 
 
 def _role(written: NotebookNode) -> NotebookNode:

@@ -11,12 +11,12 @@ from mechpuzzles.report.rates import entry, sentence, symptoms
 from mechpuzzles.report.records import RIGHT, UNGRADED, WRONG, Class
 
 THINGS = 3  # to teach
-COMMON, SEVERAL = 0.1, 2  # a symptom is worth teaching that this share shows, and this many
+SEVERAL = 2  # learners, for a symptom to be worth teaching
 FAR = 3  # parts: half of a class is always a little behind its middle
 OFTEN = 3  # wrong attempts in a row at the end of a log: stuck
 RULE = (
-    f"Of the symptoms that at least {SEVERAL} learners and {100 * COMMON:.0f} % of those graded show, the {THINGS} "
-    "with the most points times learners; one for each part."
+    f"Of the symptoms that at least {SEVERAL} learners show, the {THINGS} with the most points times learners; "
+    "one for each part."
 )
 
 
@@ -76,7 +76,7 @@ def to_teach(known: Class) -> list[dict[str, Any]]:
             graded = sum(work.cells[part.name].outcome != UNGRADED for work in works.values())
             for symptom in symptoms(part, works.values()):
                 shown = symptom["learners"]
-                if symptom["name"] is not None and shown >= max(SEVERAL, COMMON * graded):
+                if symptom["name"] is not None and shown >= SEVERAL:
                     best.append(
                         {
                             "puzzle": puzzle.slug,

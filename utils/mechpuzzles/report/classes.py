@@ -182,8 +182,9 @@ def _work(places: _Places, book: _Book, puzzle: Puzzle, pair: tuple[str, str]) -
         cells[part.name] = _cell(part, mark, full, noted, autograded)
     total = sum(filter(None, map(_score, marks.values())))
     work = Work(status, message, max(0.0, total - book.entered.get(pair, 0.0)), cells, sorted(texts))
-    if not os.path.islink(handed_in):
-        read_notebook(work, puzzle, _raw(f"{handed_in}/{slug}.ipynb"))
+    if status != "rejected" and not os.path.islink(handed_in):
+        # Graded, it has its name again, whatever it was called.
+        read_notebook(work, puzzle, _raw(f"{handed_in}/{slug}.ipynb") or _raw(f"{graded_in}/{slug}.ipynb"))
         read_log(work, puzzle, _raw(f"{handed_in}/journal.jsonl"))
     return work
 
