@@ -36,8 +36,8 @@ def do(puzzle):
 
 
 def test_nothing_is_new():
-    assert progress.of(A) == Progress(right=0, parts=2, tried=False)
-    assert (progress.of(A).word, progress.of(A).done) == ("new", False)
+    assert progress.overview([A])[A.slug] == Progress(right=0, parts=2, tried=False)
+    assert (progress.overview([A])[A.slug].word, progress.overview([A])[A.slug].done) == ("new", False)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_a_part_counts_once_it_was_right(checks, right, word):
     for check in checks:
         checked(*check)
     journal.record("a", "hint", part="one", outcome="right")
-    had = progress.of(A)
+    had = progress.overview([A])[A.slug]
     assert (had.right, had.word) == (right, word)
 
 

@@ -13,13 +13,12 @@ import html
 import inspect
 import json
 import re
-import sys
 import textwrap
 import zlib
 from pathlib import Path
 from typing import Any
 
-from mechpuzzles import folders
+from mechpuzzles import cards, folders
 
 Sources = dict[str, dict[str, str]]  # by part and by whose it is
 
@@ -106,7 +105,7 @@ def carry(slug: str, packed: str) -> None:
 
 def typed(name: str) -> str:
     """How the learner wrote a part: the source of the function of that name, or the last cell that assigned it."""
-    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    shell = cards.shell()
     if shell is None:
         return ""
     value = shell.user_ns.get(name)

@@ -11,26 +11,32 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
+from mechpuzzles import palette
 from mechpuzzles.verdicts import Outcome, Verdict
 
 _LOOKS = {  # sign, heading, colour (Okabe and Ito, 2008)
-    Outcome.NOT_ATTEMPTED: ("○", "not attempted yet", "#808080"),
-    Outcome.RAISED: ("!", "your code raised an error", "#CC79A7"),
-    Outcome.WRONG: ("✗", "not yet", "#D55E00"),
-    Outcome.RIGHT: ("✓", "right on the public checks", "#009E73"),
+    Outcome.NOT_ATTEMPTED: ("○", "not attempted yet", palette.GREY),
+    Outcome.RAISED: ("!", "your code raised an error", palette.PURPLE),
+    Outcome.WRONG: ("✗", "not yet", palette.VERMILION),
+    Outcome.RIGHT: ("✓", "right on the public checks", palette.GREEN),
 }
 _FONT = "var(--jp-content-font-family, var(--vscode-font-family, system-ui, sans-serif))"
 _ACROSS = 260  # pixels for one of the two, across and down, while its entries can be told apart
 
 
+def shell() -> Any:
+    """IPython's shell, or None where there is none; IPython is not imported for it."""
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
+
+
 def live() -> bool:
     """Whether a learner looks at a notebook: not a terminal, not nbgrader, not a grader."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython is not None else None
-    return hasattr(shell, "kernel") and not os.environ.get("NBGRADER_EXECUTION")
+    return hasattr(shell(), "kernel") and not os.environ.get("NBGRADER_EXECUTION")
 
 
 def show(text: str, page: str = "", markdown: str = "") -> None:
@@ -107,13 +113,11 @@ def _colours(rows: Sequence[Sequence[float]], first: int, name: str) -> str:
         x, y = number % columns * side, number // columns * side
         drawn.append(f'<rect x="{x}" y="{y}" width="{side}" height="{side}" fill="{_colour(value)}"/>')
         if value != value:
-            drawn.append(f'<path d="M{x} {y}l{side} {side}" stroke="#D55E00"/>')
+            drawn.append(f'<path d="M{x} {y}l{side} {side}" stroke="{palette.VERMILION}"/>')
     if first >= 0:
         x, y = first % columns * side, first // columns * side
-        drawn.append(
-            f'<rect x="{x + 1}" y="{y + 1}" width="{side - 2}" height="{side - 2}" fill="none" stroke="#D55E00" '
-            'stroke-width="2"/>'
-        )
+        place = f'x="{x + 1}" y="{y + 1}" width="{side - 2}" height="{side - 2}"'
+        drawn.append(f'<rect {place} fill="none" stroke="{palette.VERMILION}" stroke-width="2"/>')
     words = f"{name}: {len(rows)} by {columns} entries as colours; the first that differs is framed"
     return (
         f'<svg role="img" aria-label="{words}" width="{columns * side}" height="{len(rows) * side}" '

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mechpuzzles import folders, problems
+from mechpuzzles import folders, palette, problems
 from mechpuzzles.puzzle import Puzzle
 
 _DERIVED = "<!-- Derived from solutions/*/puzzle.py by `mechpuzzles build`; edit those. -->"
@@ -104,7 +104,7 @@ def series_map(
     """
     places = _places(puzzles)
     arrows = [_arrow(places[slug], places[puzzle.slug]) for puzzle in puzzles for slug in puzzle.after]
-    boxes = [_box(puzzle, *places[puzzle.slug], colours.get(puzzle.slug, "#808080")) for puzzle in puzzles]
+    boxes = [_box(puzzle, *places[puzzle.slug], colours.get(puzzle.slug, palette.GREY)) for puzzle in puzzles]
     wide = max(x for x, _ in places.values()) + _BOX[0] + 2
     high = max(y for _, y in places.values()) + _BOX[1] + 2
     style = f"<style>{_THEMES}</style>" if alone else ""
@@ -137,7 +137,7 @@ def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
     x, y, to_y = x + _BOX[0], y + _BOX[1] // 2, to_y + _BOX[1] // 2
     half = (x + to_x) // 2
     head = f"M{to_x - 6} {to_y - 4}L{to_x} {to_y}L{to_x - 6} {to_y + 4}"
-    return f'<path d="M{x} {y}C{half} {y} {half} {to_y} {to_x} {to_y}{head}" fill="none" stroke="#808080"/>'
+    return f'<path d="M{x} {y}C{half} {y} {half} {to_y} {to_x} {to_y}{head}" fill="none" stroke="{palette.GREY}"/>'
 
 
 def _box(puzzle: Puzzle, x: int, y: int, colour: str) -> str:

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from mechpuzzles import cards
+from mechpuzzles import cards, palette
 
 if TYPE_CHECKING:
     from mechpuzzles.geometry import PairHistogram
 
 # Okabe and Ito's colours, which stay apart for colour-blind readers (2008, "Color Universal Design").
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
-PREDICTION_COLOUR = "#D55E00"
+COLOURS = (palette.BLUE, palette.ORANGE, palette.GREEN, palette.PURPLE)
+PREDICTION_COLOUR = palette.VERMILION
 # Readable on a white page and on a black one.
-INK, GRID, CLEAR = "#808080", "rgba(128, 128, 128, 0.2)", "rgba(0, 0, 0, 0)"
+INK, GRID, CLEAR = palette.GREY, "rgba(128, 128, 128, 0.2)", "rgba(0, 0, 0, 0)"
 _ELSEWHERE = {  # where plotly shows a figure in another way than in JupyterLab (plotly.io._renderers)
     *("PLOTLY_RENDERER", "COLAB_NOTEBOOK_ID", "AZURE_NOTEBOOKS_HOST", "VSCODE_PID", "NTERACT_EXE"),
     *("COCALC_PROJECT_ID", "DATABRICKS_RUNTIME_VERSION", "KAGGLE_KERNEL_RUN_TYPE"),

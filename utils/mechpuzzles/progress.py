@@ -12,14 +12,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mechpuzzles import cards, folders, index, journal
+from mechpuzzles import cards, folders, index, journal, palette
 
 if TYPE_CHECKING:
     from mechpuzzles.parts import Prediction
     from mechpuzzles.plots import Picture
     from mechpuzzles.puzzle import Puzzle
 
-_COLOURS = {"done": "#009E73", "begun": "#E69F00", "new": "#808080"}
+_COLOURS = {"done": palette.GREEN, "begun": palette.ORANGE, "new": palette.GREY}
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,6 @@ class Progress:
     @property
     def word(self) -> str:
         return "done" if self.done else "begun" if self.tried else "new"
-
-
-def of(puzzle: Puzzle) -> Progress:
-    """The learner's progress in a puzzle."""
-    return overview([puzzle])[puzzle.slug]
 
 
 def overview(puzzles: Iterable[Puzzle]) -> dict[str, Progress]:

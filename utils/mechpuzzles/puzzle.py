@@ -219,9 +219,7 @@ def load_puzzle(slug: str) -> Puzzle:
 def _notice_shapes() -> None:
     """In a live notebook, check the shapes that the learner's functions are annotated with."""
     if cards.live():
-        from IPython import get_ipython
-
-        shapes.switch_on(get_ipython())
+        shapes.switch_on(cards.shell())
 
 
 def _key(learner: str) -> str:
