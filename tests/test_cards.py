@@ -402,3 +402,9 @@ def test_in_a_kernel_a_card_leads_through_the_cells_to_the_line(tmp_path):
     assert "That is the vector to subtract." in Page(shown.data["text/html"]).words
     (error,) = cells[6].outputs
     assert error.traceback == ["across: the result should be [n]; it is [n=4], but n=3 in W."]
+
+
+def test_words_between_stars_are_stressed_and_a_product_is_none():
+    assert cards.inline("the *query* of `a*b*c`") == "the <em>query</em> of <code>a*b*c</code>"
+    for text in ("a * b * c", "x*y*z", "**kwargs", "*"):
+        assert cards.inline(text) == text

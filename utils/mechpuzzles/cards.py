@@ -58,8 +58,9 @@ def frame(colour: str, body: str, label: str) -> str:
 
 
 def inline(text: str) -> str:
-    """Words as HTML; what stands between backticks is code."""
-    return re.sub(r"`([^`\n]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+    """Words as HTML: between backticks is code, and a word between stars is stressed."""
+    escaped = re.sub(r"`([^`\n]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+    return re.sub(r"(?<![\w*])\*(\w+)\*(?![\w*])", r"<em>\1</em>", escaped)
 
 
 def card(verdict: Verdict, more: str = "") -> str:
