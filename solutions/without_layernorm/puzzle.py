@@ -115,16 +115,6 @@ def fold_cases(rng):
 # ---- the ways of being wrong ---------------------------------------------------------------------------------------
 
 
-def at(place, name, *wrong, says, truth=False):
-    """`Symptom.gives`, or with ``truth`` `from_truth`, for one value of a tuple, whatever the others are."""
-
-    def when(got, want, *inputs):
-        formulas = (formula(want[place], *inputs) if truth else formula(*inputs) for formula in wrong)
-        return any(agree(got[place], one, want[place]) for one in formulas)
-
-    return Symptom(name, when, says)
-
-
 def swapped(got, want, *inputs):
     return agree(got[0], want[1], want[1]) and agree(got[1], want[0], want[0])
 
@@ -135,89 +125,92 @@ def variance(x):
 
 SPLIT_SYMPTOMS = (
     Symptom("swapped", swapped, says="Right values, wrong order: first the rows, then the divisors."),
-    at(0, "not_centred", lambda x, eps: x, says="The rows came back as they were. Each still has its own mean in it."),
-    at(
-        0,
+    Symptom.gives(
+        "not_centred",
+        lambda x, eps: x,
+        says="The rows came back as they were. Each still has its own mean in it.",
+        at=0,
+    ),
+    Symptom.gives(
         "columns_centred",
         lambda x, eps: x - x.mean(0),
         says="The mean over the {n} rows was subtracted. LayerNorm knows one row at a time: its mean over {d_model} coordinates.",
+        at=0,
     ),
-    at(
-        0,
+    Symptom.gives(
         "one_mean_for_all",
         lambda x, eps: x - x.mean(),
         says="One number was subtracted everywhere. Each of the {n} rows has its own mean.",
+        at=0,
     ),
     Symptom(
         "already_divided",
         lambda got, want, x, eps: agree(got[0] * want[1][:, None], want[0], want[0]),
         says="The rows are divided already. Keep the two steps apart: the first is linear, and the second is not.",
     ),
-    at(
-        1,
+    Symptom.gives(
         "eps_ignored",
         lambda x, eps: variance(x).sqrt(),
         says="There is no eps in the divisor. In the files of a model without LayerNorm, eps is all that counts.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.gives(
         "eps_outside_the_root",
         lambda x, eps: variance(x).sqrt() + eps,
         lambda x, eps: x.std(1) + eps,
         says="The eps was added to the standard deviation. It belongs under the root: a huge one counts by its root only.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.gives(
         "eps_squared",
         lambda x, eps: (variance(x) + eps**2).sqrt(),
         says="The eps was squared before it was added. It is added to the variance as it is.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.gives(
         "eps_as_floor",
         lambda x, eps: variance(x).clamp(min=eps).sqrt(),
         lambda x, eps: variance(x).sqrt().clamp(min=eps),
         says="The eps served as a floor. It is added, also where the variance is larger.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.gives(
         "mean_left_in",
         lambda x, eps: (x.square().mean(1) + eps).sqrt(),
         says="This is the root mean square of the row with its mean still in it, as in RMSNorm. Take the centred row.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.gives(
         "one_degree_less",
         lambda x, eps: (x.var(1) + eps).sqrt(),
         lambda x, eps: x.std(1),
         says="The squares were divided by {d_model} minus one, torch's habit in var and std. LayerNorm divides by {d_model}.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.gives(
         "summed",
         lambda x, eps: (variance(x) * x.shape[1] + eps).sqrt(),
         says="The squares were added, not averaged: this is the row's length. A wider model would divide by more.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.from_truth(
         "no_root",
         lambda want, x, eps: want**2,
-        truth=True,
         says="This is variance plus eps. The root is missing.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.from_truth(
         "inverse",
         lambda want, x, eps: 1 / want,
-        truth=True,
         says="This is one over the divisor. Asked for is what LayerNorm divides by.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.gives(
         "one_divisor_for_all",
         lambda x, eps: (variance(x).mean() + eps).sqrt().expand(len(x)),
         lambda x, eps: (x.var(unbiased=False) + eps).sqrt().expand(len(x)),
         says="All {n} rows got the same divisor. Each has its own, and there lies the trouble.",
+        at=1,
     ),
     Symptom(
         "per_column",
@@ -516,135 +509,127 @@ def columns_sum_to_zero(W):
 
 
 FOLD_SYMPTOMS = (
-    at(
-        0,
+    Symptom.gives(
         "centring_dropped",
         lambda W, b, weight, bias, eps: gained(W, weight, eps),
         says="The divisor went, and the centring with it. The norm subtracts each row's mean whatever eps is: let new_W do so.",
+        at=0,
     ),
-    at(
-        0,
+    Symptom.gives(
         "outputs_centred",
         lambda W, b, weight, bias, eps: row_means_gone(gained(W, weight, eps)),
         says="Each row of the matrix lost its mean over the {d_out} outputs. The norm subtracts a mean over the {d_model} inputs.",
+        at=0,
     ),
-    at(
-        0,
+    Symptom.gives(
         "centred_before_the_weight",
         lambda W, b, weight, bias, eps: gained(columns_sum_to_zero(W), weight, eps),
         says="Both are there, in the wrong order: x is centred before the weight, so the weight meets W first. "
         "A push along (1, ..., 1) should do nothing.",
+        at=0,
     ),
-    at(
-        0,
+    Symptom.gives(
         "weight_centred",
         lambda W, b, weight, bias, eps: gained(W, weight - weight.mean(), eps),
         says="The weight was centred. It is x that the norm centres.",
+        at=0,
     ),
-    at(
-        0,
+    Symptom.from_truth(
         "divisor_forgotten",
         lambda want, W, b, weight, bias, eps: want * math.sqrt(eps),
-        truth=True,
         says="Nothing is divided. With gpt2_noLN's weights, every reader would get its input a million times too large.",
+        at=0,
     ),
-    at(
-        0,
+    Symptom.from_truth(
         "eps_without_root",
         lambda want, W, b, weight, bias, eps: want / math.sqrt(eps),
-        truth=True,
         says="The weight was divided by eps. The norm divides by its root.",
+        at=0,
     ),
-    at(
-        0,
+    Symptom.from_truth(
         "multiplied",
         lambda want, W, b, weight, bias, eps: want * eps,
-        truth=True,
         says="The weight was multiplied by the root of eps. The norm divides by it.",
+        at=0,
     ),
-    at(
-        0,
+    Symptom.from_truth(
         "divided_by_a_million",
         lambda want, W, b, weight, bias, eps: want * math.sqrt(eps) / 1e6,
-        truth=True,
         says="A million is right for one value of eps. Use the one you are given.",
+        at=0,
     ),
-    at(
-        0,
+    Symptom.gives(
         "weight_forgotten",
         lambda W, b, weight, bias, eps: columns_sum_to_zero(W),
         lambda W, b, weight, bias, eps: columns_sum_to_zero(W) / math.sqrt(eps),
         says="The norm's weight is not in it: each coordinate is multiplied by its own before W reads it.",
+        at=0,
     ),
-    at(
-        0,
+    Symptom.gives(
         "folded_twice",
         lambda W, b, weight, bias, eps: columns_sum_to_zero(gained(gained(W, weight, eps), weight, eps)),
         lambda W, b, weight, bias, eps: columns_sum_to_zero(
             gained(columns_sum_to_zero(gained(W, weight, eps)), weight, eps)
         ),
         says="The weight is folded in twice. A norm that has been folded must not act again.",
+        at=0,
     ),
-    at(0, "W_as_it_was", lambda W, b, weight, bias, eps: W, says="W came back as it was."),
+    Symptom.gives("W_as_it_was", lambda W, b, weight, bias, eps: W, says="W came back as it was.", at=0),
     Symptom(
         "transposed",
         lambda got, want, *i: got[0].shape == want[0].T.shape,
         says="The matrix is transposed. Rows are inputs here: x @ new_W.",
     ),
     Symptom("swapped", swapped, says="Right values, wrong order: first the matrix, then the bias."),
-    at(
-        1,
+    Symptom.gives(
         "bias_dropped",
         lambda W, b, weight, bias, eps: b,
         says="The norm's bias was dropped. The reader reads it too, in every row.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.from_truth(
         "reader_bias_dropped",
         lambda want, W, b, weight, bias, eps: want - b,
-        truth=True,
         says="The reader's own b is missing.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.gives(
         "bias_through_the_new_matrix",
         lambda W, b, weight, bias, eps: b + gained(W, weight, eps).T @ bias,
         lambda W, b, weight, bias, eps: b + columns_sum_to_zero(gained(W, weight, eps)).T @ bias,
         says="The norm's bias went through the new matrix. It is added after centring, dividing and the weight, so the old W reads it.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.from_truth(
         "bias_divided",
         lambda want, W, b, weight, bias, eps: b + (want - b) / math.sqrt(eps),
-        truth=True,
         says="The norm's bias was divided by the root of eps. It is added after the division.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.gives(
         "bias_centred",
         lambda W, b, weight, bias, eps: b + columns_sum_to_zero(W).T @ bias,
         says="The norm's bias was centred. It is x that the norm centres; the bias comes later.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.from_truth(
         "bias_twice",
         lambda want, W, b, weight, bias, eps: 2 * want - b,
-        truth=True,
         says="The norm's bias is folded in twice.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.gives(
         "bias_added_unread",
         lambda W, b, weight, bias, eps: b + bias.sum(),
         lambda W, b, weight, bias, eps: b + bias.mean(),
         says="The norm's bias was added without being read. It lives among the {d_model} inputs: W takes it to the {d_out} outputs.",
+        at=1,
     ),
-    at(
-        1,
+    Symptom.from_truth(
         "bias_subtracted",
         lambda want, W, b, weight, bias, eps: 2 * b - want,
-        truth=True,
         says="What the reader makes of the norm's bias was subtracted. It is added.",
+        at=1,
     ),
 )
 

@@ -27,24 +27,34 @@ class Symptom:
     says: str
 
     @classmethod
-    def gives(cls, name: str, *wrong: Callable[..., Any], says: str) -> Symptom:
+    def gives(cls, name: str, *wrong: Callable[..., Any], says: str, at: int | None = None) -> Symptom:
         """The symptom of having computed one of ``wrong(*inputs)`` instead; several are one mistake made two ways.
+
+        Where the answer is a tuple, ``at`` is the place of the one value that this is about, whatever the others are.
 
         >>> Symptom.gives("scalar_mean", lambda W: W - W.mean(), says="That is the mean of all numbers.")
         """
 
         def when(got: Any, want: Any, *inputs: Any) -> bool:
+            got, want = (got, want) if at is None else (got[at], want[at])
             return any(answers.agree(got, formula(*inputs), want) for formula in wrong)
 
         return cls(name, when, says)
 
     @classmethod
-    def from_truth(cls, name: str, wrong: Callable[..., Any], says: str) -> Symptom:
-        """The symptom of having returned ``wrong(want, *inputs)``, written without the right formula.
+    def from_truth(cls, name: str, *wrong: Callable[..., Any], says: str, at: int | None = None) -> Symptom:
+        """The symptom of having returned one of ``wrong(want, *inputs)``, written without the right formula.
+
+        ``at`` as for `gives`; ``want`` is then that one value.
 
         >>> Symptom.from_truth("half", lambda want, W: want / 2, says="Exactly half.")
         """
-        return cls(name, lambda got, want, *inputs: answers.agree(got, wrong(want, *inputs), want), says)
+
+        def when(got: Any, want: Any, *inputs: Any) -> bool:
+            got, want = (got, want) if at is None else (got[at], want[at])
+            return any(answers.agree(got, formula(want, *inputs), want) for formula in wrong)
+
+        return cls(name, when, says)
 
     @classmethod
     def exceeds(cls, name: str, limit: str, says: str) -> Symptom:
