@@ -226,3 +226,7 @@ def test_loaded_models_are_guarded_once_and_their_copies_too(name):
     with pytest.raises(SilentlyWrong):
         twin(tokens)
     model(tokens)
+
+
+def test_a_native_model_without_norms_is_guarded_and_runs(tokens):
+    assert torch.isfinite(guard(native(normalization_type=None))(tokens)).all()

@@ -118,7 +118,9 @@ class Norm:
             )
         used = getattr(norm.config, "eps", None)
         says = vars(norm).get("eps", getattr(norm.original_component, "eps", used))
-        by_itself = norm.use_native_layernorm_autograd or getattr(norm.config, "layer_norm_folding", False)
+        by_itself = getattr(norm, "use_native_layernorm_autograd", False) or getattr(
+            norm.config, "layer_norm_folding", False
+        )
         if says != used and ("eps" in vars(norm) or not by_itself):
             raise SilentlyWrong(
                 f"{self.where} says eps={says:g}, but TransformerLens divides with eps={used:g}, from the config. "
