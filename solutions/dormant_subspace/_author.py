@@ -539,11 +539,12 @@ def heard_by_gram_schmidt(v, W_out):
 
 def own_by_span(corrupted, clean, W_out, directions):
     """Whatever is heard of a direction has to lie along the heard part of the differences."""
-    heard_difference = heard((clean - corrupted).mean(0), W_out)
+    hears = W_out @ torch.linalg.pinv(W_out)
+    heard_difference = hears @ (clean - corrupted).mean(0)
     along = heard_difference / heard_difference.norm()
     labels = []
     for v in directions:
-        h, reads = heard(v, W_out), ((clean - corrupted) @ v).abs().mean() > 1e-3
+        h, reads = hears @ v, ((clean - corrupted) @ v).abs().mean() > 1e-3
         if h.norm() < 1e-3:
             labels.append("disconnected")
         elif not reads:

@@ -6,7 +6,7 @@ import torch
 
 from mechpuzzles.puzzle import Alternative, Mutant
 
-KINDS = ("duplicate", "inhibition", "mover")
+THE_KINDS = ("duplicate", "inhibition", "mover")
 
 # ---- looks: wrong -------------------------------------------------------------------------------------------------------
 
@@ -204,7 +204,7 @@ def patches_every_word(model, prompts, others, sender, receiver):
 
 
 def named(passed):
-    return [next((kind for kind, yes in zip(KINDS, row, strict=True) if yes), "none") for row in passed.tolist()]
+    return [next((kind for kind, yes in zip(THE_KINDS, row, strict=True) if yes), "none") for row in passed.tolist()]
 
 
 def names_kinds(looks, acts, floor):
@@ -230,12 +230,12 @@ def takes_either(looks, acts, floor):
 def crosses_columns(looks, acts, floor):
     look, act = looks.max(1), acts.max(1)
     both = ((look.values > floor) & (act.values > floor)).tolist()
-    return [KINDS[i] if yes else "none" for i, yes in zip(look.indices, both, strict=True)]
+    return [THE_KINDS[i] if yes else "none" for i, yes in zip(look.indices, both, strict=True)]
 
 
 def crosses_columns_by_acts(looks, acts, floor):
     both = ((looks > floor).any(1) & (acts > floor).any(1)).tolist()
-    return [KINDS[i] if yes else "none" for i, yes in zip(acts.argmax(1), both, strict=True)]
+    return [THE_KINDS[i] if yes else "none" for i, yes in zip(acts.argmax(1), both, strict=True)]
 
 
 def averages_tests(looks, acts, floor):
@@ -252,20 +252,20 @@ def takes_sizes(looks, acts, floor):
 
 def gives_each_to_the_best(looks, acts, floor):
     labels = ["none"] * len(looks)
-    for i, kind in enumerate(KINDS):
+    for i, kind in enumerate(THE_KINDS):
         labels[int((looks + acts)[:, i].argmax())] = kind
     return labels
 
 
 def gives_each_to_the_best_product(looks, acts, floor):
     labels = ["none"] * len(looks)
-    for i, kind in enumerate(KINDS):
+    for i, kind in enumerate(THE_KINDS):
         labels[int((looks * acts)[:, i].argmax())] = kind
     return labels
 
 
 def names_everybody(looks, acts, floor):
-    return [KINDS[i] for i in (looks + acts).argmax(1)]
+    return [THE_KINDS[i] for i in (looks + acts).argmax(1)]
 
 
 def has_a_floor_of_its_own(looks, acts, floor):
@@ -486,7 +486,7 @@ def earned_in_loops(looks, acts, floor):
     labels = []
     for i in range(len(looks)):
         label = "none"
-        for j, kind in enumerate(KINDS):
+        for j, kind in enumerate(THE_KINDS):
             if looks[i, j] > floor and acts[i, j] > floor:
                 label = kind
         labels.append(label)
@@ -495,12 +495,12 @@ def earned_in_loops(looks, acts, floor):
 
 def earned_by_the_worse(looks, acts, floor):
     worse = torch.minimum(looks, acts)
-    return [KINDS[i] if best > floor else "none" for best, i in zip(*worse.max(1), strict=True)]
+    return [THE_KINDS[i] if best > floor else "none" for best, i in zip(*worse.max(1), strict=True)]
 
 
 def earned_in_numpy(looks, acts, floor):
     passed = (looks.numpy() > floor) & (acts.numpy() > floor)
-    return [str(one) for one in np.where(passed.any(1), np.array(KINDS)[passed.argmax(1)], "none")]
+    return [str(one) for one in np.where(passed.any(1), np.array(THE_KINDS)[passed.argmax(1)], "none")]
 
 
 SENTENCE = [0, 45, 46, 47, 48, 49, 1, 41, 2, 42, 50, 51, 2, 43, 52, 44]  # "... Ada and Alan went ... Alan gave ... to"
@@ -534,7 +534,7 @@ def own_by_weights(circuit):
             "inhibition": any((writes @ model.W_Q[pair]).norm() > 0.1 for pair in later),
             "mover": (model.W_E @ writes @ model.W_U).trace() > 0.1,
         }
-        earns = [kind for kind, look in zip(KINDS, looks[number], strict=True) if look > 0.1 and heard[kind]]
+        earns = [kind for kind, look in zip(THE_KINDS, looks[number], strict=True) if look > 0.1 and heard[kind]]
         labels.append(earns[0] if earns else "none")
     return labels
 
@@ -542,7 +542,7 @@ def own_by_weights(circuit):
 def own_by_paths(circuit):
     """Patches the paths of those heads that have the look."""
     model, rows = circuit.model, two_sentences()
-    changed = {kind: rows.clone() for kind in KINDS}
+    changed = {kind: rows.clone() for kind in THE_KINDS}
     changed["duplicate"][[0, 1], [8, 6]] = 7
     changed["inhibition"][:, 12] = 1
     changed["mover"][[0, 1], [6, 8]] = 7
@@ -553,7 +553,7 @@ def own_by_paths(circuit):
     clean, labels = margin(model(rows)[:, -1]), []
     for number, look in enumerate(own_looks(circuit, rows).tolist()):
         layer, head = divmod(number, 2)
-        kind = KINDS[look.index(max(look))] if max(look) > 0.1 else "none"
+        kind = THE_KINDS[look.index(max(look))] if max(look) > 0.1 else "none"
         pos, site = {"duplicate": (12, "v"), "inhibition": (15, "q")}.get(kind, (15, None))
         receivers = (
             [f"blocks.{i}.attn.hook_{site}" for i in range(layer + 1, 4)] if site else ["blocks.3.hook_resid_post"]

@@ -67,9 +67,13 @@ def _mutant(authors: ModuleType, part: Part, symptom: str) -> FunctionType:
 def function_source(authors: ModuleType, part: Part, answer: Callable[..., Any]) -> str:
     """A function of the authors' file under a part's own name, with the imports and helpers that it needs."""
     assert inspect.isfunction(answer)
-    module = Path(str(authors.__file__)).read_text(encoding="utf-8").split("\ndef ")[0]
-    imports = [line for line in module.splitlines() if line.startswith(("import ", "from "))]
-    imports = [line for line in imports if not line.startswith("from mechpuzzles.puzzle ")]
+    statements = ast.parse(Path(str(authors.__file__)).read_text(encoding="utf-8")).body
+    imports = [
+        ast.unparse(statement)
+        for statement in statements
+        if isinstance(statement, ast.Import)
+        or (isinstance(statement, ast.ImportFrom) and statement.module != "mechpuzzles.puzzle")
+    ]
     sources = list(_helpers(authors, answer).values())
     sources.append(inspect.getsource(answer).replace(f"def {answer.__name__}(", f"def {part.name}(", 1))
     return "\n".join(imports) + "\n\n\n" + "\n\n".join(sources)
@@ -78,7 +82,9 @@ def function_source(authors: ModuleType, part: Part, answer: Callable[..., Any])
 def _helpers(authors: ModuleType, function: FunctionType, asked: frozenset[str] = frozenset()) -> dict[str, str]:
     """The source of every function and constant of the authors' file that a function needs, first needed last."""
     found: dict[str, str] = {}
-    for name in _names(function.__code__):
+    defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
+    given = [default.__name__ for default in defaults if inspect.isfunction(default)]
+    for name in (*_names(function.__code__), *given):
         needed = getattr(authors, name, None)
         if inspect.isfunction(needed) and needed.__module__ == authors.__name__ and name not in asked:
             below = _helpers(authors, needed, asked | {name, function.__name__})
