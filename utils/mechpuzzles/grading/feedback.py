@@ -155,7 +155,7 @@ class MarkingScheme(Preprocessor):
         path = Path(course.format_path(course.source_directory, ".", assignment), f"{notebook}.ipynb")
         try:
             cells = nbformat.read(path, as_version=4).cells
-        except (OSError, ValueError, nbformat.reader.NotJSONError):
+        except (OSError, ValueError):
             return {}
         answers = {c.metadata.get("nbgrader", {}).get("grade_id"): c.source for c in cells if c.cell_type == "markdown"}
         return {
