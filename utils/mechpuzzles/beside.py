@@ -9,7 +9,7 @@ import random
 from typing import Any
 
 from mechpuzzles.made_up import Answered, Bank
-from mechpuzzles.parts import Prediction
+from mechpuzzles.parts import Prediction, grade_id
 from mechpuzzles.verdicts import Outcome
 
 REASONS = ("the first picture looks like it", "it was so in another model", "I would guess so")
@@ -22,7 +22,7 @@ def write_texts(bank: Bank, answered: Answered, rng: random.Random) -> dict[str,
         said = rng.randint(0, len(text.rubric))
         if rng.random() < 0.15:
             continue
-        cell = f"free-text-{text.name}".replace("_", "-")
+        cell = grade_id("free_text", text.name)
         answered.cells[cell] = " ".join(text.rubric[:said]) or "I could not say why."
         marks[cell] = float(round(text.points * said / len(text.rubric)))
     return marks
@@ -63,10 +63,7 @@ def named(bank: Bank, learner: str) -> dict[str, str]:
 
 def _calls(bank: Bank, method: str) -> dict[str, str]:
     """The release's open cells that call a method of the puzzle, by id."""
-    cells = bank.notebook({}).cells
-    return {
-        cell.id: cell.source for cell in cells if cell.id.startswith("open-") and f"puzzle.{method}(" in cell.source
-    }
+    return {cell: source for cell, source in bank.open.items() if f"puzzle.{method}(" in source}
 
 
 def called(source: str, method: str) -> list[ast.Call]:

@@ -31,7 +31,8 @@ import nbformat
 from nbformat import NotebookNode
 
 from mechpuzzles import folders, problems
-from mechpuzzles.puzzle import FreeText, Puzzle
+from mechpuzzles.parts import FreeText, grade_id
+from mechpuzzles.puzzle import Puzzle
 
 FURTHER = "open-problems"  # the cell that is made from `Puzzle.problems`
 _MARKS = ("stub", "check", "free_text", "reveal", "open")
@@ -70,10 +71,10 @@ def _cell(cell: NotebookNode, number: int, puzzle: Puzzle) -> NotebookNode:
         new, source = nbformat.v4.new_code_cell, _in_rot13(source)
     if mark == "free_text":
         source = _with_rubric(source, name, puzzle)
-    grade_id = f"{mark}-{name}".replace("_", "-")
-    made = new(source, id=grade_id)
+    cell_id = grade_id(mark, name)
+    made = new(source, id=cell_id)
     if metadata := _nbgrader(mark, name, puzzle):
-        made.metadata["nbgrader"] = {"grade_id": grade_id, "schema_version": 3, "task": False, **metadata}
+        made.metadata["nbgrader"] = {"grade_id": cell_id, "schema_version": 3, "task": False, **metadata}
     return made
 
 

@@ -58,6 +58,7 @@ class Bank:
     right: dict[str, list[str]] = field(default_factory=dict)
     wrong: dict[str, list[Wrong]] = field(default_factory=dict)
     cells: list[tuple[str, set[str], set[str]]] = field(default_factory=list)  # of the release: id, defined, used
+    open: dict[str, str] = field(default_factory=dict)  # the cells that learners may change, by id
 
     @classmethod
     def of(cls, root: Path, slug: str) -> Bank:
@@ -66,7 +67,8 @@ class Bank:
         released = [cell for cell in typed.filled(root, slug, {}).cells if cell.cell_type == "code"]
         cells = [(cell.id, typed.defined(cell.source), typed.used(cell.source)) for cell in released]
         variables = {part.name: typed.variable(root, slug, part) for part in puzzle.parts if part.value}
-        bank = cls(root, slug, puzzle, authors.MUTANTS, variables, cells=cells)
+        changeable = {cell.id: cell.source for cell in released if cell.id.startswith("open-")}
+        bank = cls(root, slug, puzzle, authors.MUTANTS, variables, cells=cells, open=changeable)
         solutions = typed.solutions_of(root, slug)
         for part in (part for part in puzzle.parts if not part.value):
             others = [a.answer for a in authors.ALTERNATIVES if a.part == part.name]
@@ -175,11 +177,12 @@ def untouched(bank: Bank) -> Answered:
 def wrong(bank: Bank, own: dict[str, Value], number: int, rng: random.Random) -> Answered:
     """So many parts wrong, each in a known way; fewer where every other answer would need them."""
     parts = list(bank.puzzle.parts)
+    of_values = {part.name: bank.wrong_values(part, own[part.name]) for part in parts if part.value}
+    known = bank.wrong | of_values
     for count in [number] * 12 + [1] * 24:
         chosen = {}
         for part in rng.sample(parts, min(count, len(parts))):
-            ways = bank.wrong_values(part, own[part.name]) if part.value else bank.wrong[part.name]
-            if ways:  # the first ones are the commonest
+            if ways := known[part.name]:  # the first ones are the commonest
                 one = ways[min(rng.randrange(len(ways)), rng.randrange(len(ways)))]
                 chosen[part.name] = (one.source, _of(Outcome.WRONG, one.symptom))
         if chosen and (answered := _around(bank, own, chosen, rng)):

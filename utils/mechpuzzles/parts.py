@@ -13,6 +13,11 @@ from mechpuzzles.limits import Exceeded
 from mechpuzzles.verdicts import Case, PlainError
 
 
+def grade_id(mark: str, name: str) -> str:
+    """The id, in a notebook and to nbgrader, of the cell with a mark: ``check="my_heads"`` has ``check-my-heads``."""
+    return f"{mark}-{name}".replace("_", "-")
+
+
 @dataclass(frozen=True)
 class Symptom:
     """A named way of being wrong, recognised from what the learner returned, with one sentence about it.

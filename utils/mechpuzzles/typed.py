@@ -19,13 +19,13 @@ import torch
 from nbformat import NotebookNode
 
 from mechpuzzles import build, folders, variants
-from mechpuzzles.parts import Part
+from mechpuzzles.parts import Part, grade_id
 from mechpuzzles.verdicts import Case
 
 
 def stub(part: str) -> str:
     """The id of the cell where a part is to be written."""
-    return f"stub-{part}".replace("_", "-")
+    return grade_id("stub", part)
 
 
 def solutions_of(root: Path, slug: str) -> dict[str, str]:

@@ -38,7 +38,7 @@ from mechpuzzles.grading.jobs import Cell, Job, Result, job_from
 from mechpuzzles.grading.needs import Names, Piece, imported, names_in, names_of, needed, needs_models, pieces
 from mechpuzzles.grading.wire import Channel, Garbled, HungUp, Silent, encode
 from mechpuzzles.limits import Exceeded, Limits
-from mechpuzzles.parts import Part
+from mechpuzzles.parts import Part, grade_id
 from mechpuzzles.puzzle import Puzzle, load_puzzle
 from mechpuzzles.verdicts import NotYet, Outcome, PlainError
 
@@ -385,7 +385,7 @@ class Grading:
     def _checked_by(self, cell: Cell) -> list[Part]:
         """The part that a check is for, if it is for one."""
         parts = self.puzzle.parts if self.puzzle is not None else ()
-        return [part for part in parts if cell.id == f"check-{part.name}".replace("_", "-")]
+        return [part for part in parts if cell.id == grade_id("check", part.name)]
 
     def _passes(self, visible: list[ast.stmt], name: str) -> bool:
         try:

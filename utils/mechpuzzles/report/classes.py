@@ -36,7 +36,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from mechpuzzles import folders
 from mechpuzzles.grading import driver
 from mechpuzzles.grading.execute import FINDINGS
-from mechpuzzles.parts import Part
+from mechpuzzles.parts import Part, grade_id
 from mechpuzzles.puzzle import Puzzle, load_module
 from mechpuzzles.report.handed_in import read_log, read_notebook
 from mechpuzzles.report.records import BLANK, OUTCOMES, RAISED, RIGHT, UNGRADED, WRONG, Cell, Class, Work
@@ -134,7 +134,7 @@ def _score(mark: tuple[Any, ...]) -> float | None:
 
 def check_cell(part: Part) -> str:
     """The grade id of a part's check."""
-    return f"check-{part.name}".replace("_", "-")
+    return grade_id("check", part.name)
 
 
 # One submission ---------------------------------------------------------------------------------------------------
