@@ -4,11 +4,13 @@ Importing this package loads no torch. Each model is a directory that `mechpuzzl
 transformers can load, with its card `recipe.json` beside the weights.
 """
 
+import importlib
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-from mechpuzzles.zoo.recipes import DICTIONARY, RECIPES, WITH_HISTORY
+from mechpuzzles.zoo.recipes import OTHERS, RECIPES, WITH_HISTORY
 
 if TYPE_CHECKING:
     from mechpuzzles.zoo.history import Trajectory
@@ -19,13 +21,13 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 def names() -> list[str]:
-    """The bundled models' names."""
+    """The bundled language models' names: what `load_model` takes."""
     return list(RECIPES)
 
 
 def bundled() -> list[str]:
-    """Everything that has weights here: the models, and the dictionary of one model's activations."""
-    return [*names(), DICTIONARY.name]
+    """Everything that has weights here: the language models, and what has a module of its own in this package."""
+    return [*names(), *OTHERS]
 
 
 def directory(name: str) -> Path:
@@ -62,21 +64,30 @@ def trajectory(name: str) -> "Trajectory":
 def train(name: str, out_dir: str | Path, steps: int | None = None) -> dict:
     """Train what is bundled as `name` again into `out_dir`; its card.
 
-    See `mechpuzzles.zoo.training` and `mechpuzzles.zoo.dictionary`.
+    See `mechpuzzles.zoo.training`, and the module of its own for what is no language model.
     """
     directory(name)  # an unknown name is reported before torch is loaded
-    from mechpuzzles.zoo import dictionary, training
+    if name in OTHERS:
+        return module(name).train(out_dir, steps)
+    from mechpuzzles.zoo import training
 
-    return dictionary.train(out_dir, steps) if name == DICTIONARY.name else training.train(name, out_dir, steps)
+    return training.train(name, out_dir, steps)
 
 
 def verify(name: str, where: str | Path | None = None) -> list[str]:
     """Problems with the files of `name`, one sentence each; none if they are as they were shipped.
 
-    Compares checksums with the card, and the embedding's statistics measured again from the weights.
+    Compares checksums with the card, and what is measured again from the weights.
     `where` is a copy to verify instead of the bundled directory.
     """
     where = Path(where) if where else directory(name)
-    from mechpuzzles.zoo import dictionary, measure
+    if name in OTHERS:
+        return module(name).problems(where)
+    from mechpuzzles.zoo import measure
 
-    return dictionary.problems(where) if name == DICTIONARY.name else measure.problems(where)
+    return measure.problems(where)
+
+
+def module(name: str) -> ModuleType:
+    """The module of this package that trains, loads and verifies `name`, which is no language model."""
+    return importlib.import_module(f"mechpuzzles.zoo.{OTHERS[name]}")

@@ -76,11 +76,7 @@ def load(where: str | Path | None = None) -> SparseAutoencoder:
 
 def write(sae: SparseAutoencoder, out_dir: Path) -> None:
     """Write the weights, in float16."""
-    from safetensors.torch import save_file
-
-    out_dir.mkdir(parents=True, exist_ok=True)
-    save_file({name: getattr(sae, name).detach().half().contiguous() for name in PARAMETERS}, out_dir / WEIGHTS_FILE)
-    (out_dir / WEIGHTS_FILE).chmod(0o644)  # safetensors writes it for its owner alone
+    measure.write_tensors({name: getattr(sae, name).half() for name in PARAMETERS}, out_dir / WEIGHTS_FILE)
 
 
 def train(out_dir: str | Path, steps: int | None = None, corpus: texts.Corpus | None = None) -> dict:

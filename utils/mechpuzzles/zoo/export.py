@@ -13,7 +13,7 @@ from mechpuzzles.checkpoint import NATIVE_FILE
 from mechpuzzles.quiet import quietly
 from mechpuzzles.zoo.corpus import END_OF_TEXT
 from mechpuzzles.zoo.gpt import GPT
-from mechpuzzles.zoo.measure import WEIGHTS_FILE
+from mechpuzzles.zoo.measure import WEIGHTS_FILE, write_tensors
 from mechpuzzles.zoo.recipes import Recipe
 
 # As in the published gpt2_noLN (Heimersheim 2024): dividing by sqrt(variance + 1e12) is dividing by 1e6.
@@ -83,8 +83,6 @@ def write_checkpoint(model: GPT, recipe: Recipe, tokenizer, directory: Path) -> 
 
 def write_native(model: GPT, recipe: Recipe, directory: Path) -> None:
     """Write native.json, the settings of a TransformerBridgeConfig, and float32 model.safetensors."""
-    from safetensors.torch import save_file
-
     settings = {
         "d_model": recipe.d_model,
         "d_head": recipe.d_head,
@@ -99,5 +97,4 @@ def write_native(model: GPT, recipe: Recipe, directory: Path) -> None:
     }
     directory.mkdir(parents=True, exist_ok=True)
     (directory / NATIVE_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8", newline="\n")
-    save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, directory / WEIGHTS_FILE)
-    (directory / WEIGHTS_FILE).chmod(0o644)  # safetensors writes it for its owner alone
+    write_tensors(model.state_dict(), directory / WEIGHTS_FILE)

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mechpuzzles.zoo.measure import write_tensors
 from mechpuzzles.zoo.recipes import Recipe
 
 HISTORY_FILE = "history.safetensors"
@@ -42,11 +43,8 @@ class Recorder:
 
     def write(self, directory: Path) -> None:
         """Write the history beside the checkpoint in `directory`, which holds the last embedding."""
-        from safetensors.torch import save_file
-
         tensors = {"steps": torch.tensor(self.steps), "W_E": torch.stack(self.embeddings), "counts": self.counts}
-        save_file(tensors, directory / HISTORY_FILE)
-        (directory / HISTORY_FILE).chmod(0o644)  # safetensors writes it for its owner alone
+        write_tensors(tensors, directory / HISTORY_FILE)
 
 
 def kept_steps(steps: int) -> tuple[int, ...]:

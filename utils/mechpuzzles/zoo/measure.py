@@ -32,6 +32,15 @@ def write_card(card: dict, directory: Path, metrics: dict[str, float] | None = N
     return card
 
 
+def write_tensors(tensors: dict[str, Tensor], file: Path) -> None:
+    """Write a safetensors file; the directory is made if need be."""
+    from safetensors.torch import save_file
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, file)
+    file.chmod(0o644)  # safetensors writes it for its owner alone
+
+
 def checksums(directory: Path) -> dict[str, str]:
     """sha256 of every file in `directory` but the card."""
     files = sorted(path for path in directory.iterdir() if path.is_file() and path.name != CARD_FILE)

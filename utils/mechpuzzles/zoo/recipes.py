@@ -114,6 +114,11 @@ RECIPES = {
     )
 }
 
+# What is no language model has a module of its own here, with its recipe and `train`, `load` and `problems`.
+OTHERS = {
+    "mini-python-dictionary": "dictionary",
+}
+
 WITH_HISTORY = ("mini-gpt2", "mini-untied")  # W_E is kept at some steps of their training
 
 
