@@ -1,6 +1,7 @@
 """What every test starts from: offline, one torch thread, a log of its own."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +44,17 @@ def fork_server(tmp_path_factory) -> Iterator[Path]:
 
     with own_fork_server(tmp_path_factory.mktemp("warm")) as path:
         yield path
+
+
+@pytest.fixture(scope="session")
+def kernel(request) -> str:
+    """The kernel that starts soonest: the warm one, where there is fork."""
+    if not sys.platform.startswith("linux"):
+        return "python3"
+    from mechpuzzles.grading import warm
+
+    request.getfixturevalue("fork_server")
+    return warm.KERNEL
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mechpuzzles import folders
-from mechpuzzles.grading import driver, sandbox, warm
+from mechpuzzles.grading import driver, sandbox
 
 from .conftest import missing
 from .courses import auto_scores, check_cell, hand_in, make_course, right, stub, wrong
@@ -19,7 +19,6 @@ from .submissions import fragment
 
 ROOT = Path(__file__).parents[1]
 SLUGS = folders.slugs(ROOT)
-LINUX = sys.platform.startswith("linux")
 pytestmark = pytest.mark.slow
 
 
@@ -56,7 +55,7 @@ def gradebook(course: Path):
 
 
 @pytest.fixture(scope="module", params=[pytest.param(s, marks=pytest.mark.xdist_group(f"nbgrader {s}")) for s in SLUGS])
-def graded(request, tmp_path_factory):
+def graded(request, tmp_path_factory, kernel):
     """A course of some learners, through nbgrader's commands from release to export."""
     slug = request.param
     course = tmp_path_factory.mktemp("course")
@@ -71,7 +70,7 @@ def graded(request, tmp_path_factory):
         **(noises(slug, solved) if slug == SLUGS[0] else {}),  # noise is the same everywhere
     }.items():
         hand_in(course, name, slug, answers)
-    warmly = f"autograde {slug}" + (f" --Execute.kernel_name={warm.KERNEL}" if LINUX else "")
+    warmly = f"autograde {slug} --Execute.kernel_name={kernel}"
     steps = [f"generate_assignment {slug}", warmly, f"generate_feedback {slug}", "export"]
     if slug != SLUGS[0]:
         return course, slug, nbgrader(course, *steps)

@@ -14,8 +14,8 @@ SLUGS = folders.slugs(ROOT)
 
 @pytest.mark.slow
 @pytest.mark.parametrize("slug", SLUGS)
-def test_the_gate_finds_nothing(slug):
-    report = verify(ROOT, slug)
+def test_the_gate_finds_nothing(slug, kernel):
+    report = verify(ROOT, slug, kernel=kernel)
     assert report.problems == []
     assert report.killed == report.mutants >= 8
     assert report.passing == report.alternatives >= 4

@@ -128,8 +128,8 @@ def _every_part_has_its_cells(puzzle: Puzzle, cells: list[NotebookNode]) -> None
             raise ValueError(f"{puzzle.slug}: {found} cells are marked {want.replace('-', '=', 1)}, not one")
 
 
-def execute(notebook: NotebookNode, folder: Path, *, allow_errors: bool = False) -> float:
-    """Run a notebook in place from a clean kernel, offline, in ``folder``; the seconds it took.
+def execute(notebook: NotebookNode, folder: Path, *, allow_errors: bool = False, kernel: str = "python3") -> float:
+    """Run a notebook in place from a clean ``kernel``, offline, in ``folder``; the seconds it took.
 
     One torch thread and an empty log: the outputs are to be the same at every build.
     """
@@ -141,7 +141,7 @@ def execute(notebook: NotebookNode, folder: Path, *, allow_errors: bool = False)
         client = NotebookClient(
             notebook,
             timeout=300,
-            kernel_name="python3",
+            kernel_name=kernel,
             allow_errors=allow_errors,
             record_timing=False,
             coalesce_streams=True,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,8 +28,27 @@ def fresh_seeds() -> tuple[int, ...]:
     return tuple(secrets.randbits(32) for _ in range(_FRESH_SEEDS))
 
 
-def judge(part: Part, answer: Any, seeds: Iterable[int]) -> Verdict:
-    """The verdict on ``answer``: each seed's small cases first, then, if all are right, the limited ones once."""
+@dataclass(frozen=True)
+class Draw:
+    """Inputs that were drawn once, for many answers: the small cases with their truth, and the limited ones."""
+
+    small: tuple[Case, ...]
+    limited: tuple[Case, ...]
+
+
+def draw(part: Part, seeds: Iterable[int]) -> Draw:
+    """The small cases of every seed, and the limited ones of the last."""
+    small: list[Case] = []
+    limited: list[Case] = []
+    for seed in seeds:
+        drawn = list(part.cases(torch.Generator().manual_seed(seed)))
+        small += [replace(case, want=_expected(part, case)) for case in drawn if case.limits is None]
+        limited = [case for case in drawn if case.limits is not None]
+    return Draw(tuple(small), tuple(limited))
+
+
+def judge(part: Part, answer: Any, seeds: Iterable[int] | Draw) -> Verdict:
+    """The verdict on ``answer``: the small cases first, then, if all are right, the limited ones."""
     if answer is ... or answer is None:
         return not_attempted(part)
     if not callable(answer):
@@ -36,26 +57,22 @@ def judge(part: Part, answer: Any, seeds: Iterable[int]) -> Verdict:
             Outcome.WRONG,
             (f"{part.name}: not yet. It is {with_article(type(answer).__name__)}, not a function.",),
         )
-    small: list[Case] = []
-    limited: list[Case] = []
-    for seed in seeds:
-        drawn = list(part.cases(torch.Generator().manual_seed(seed)))
-        small += [case for case in drawn if case.limits is None]
-        limited = [case for case in drawn if case.limits is not None]
-    runs = [_run(part, answer, case) for case in small]
-    for case in limited:
+    drawn = seeds if isinstance(seeds, Draw) else draw(part, seeds)
+    runs = [_run(part, answer, case) for case in drawn.small]
+    for case in drawn.limited:
         if all(run.right for run in runs):
             runs.append(_run(part, answer, case))
     return explain(part, runs)
 
 
-def measure(part: Part, answer: Callable[..., Any], seed: int, limited: bool) -> float:
-    """How far ``answer`` is from right on one draw: its largest distance over the cases, in tolerances.
-
-    Over the small cases, or over the limited ones; 0 if there are none.
-    """
-    cases = part.cases(torch.Generator().manual_seed(seed))
-    return max((_run(part, answer, case).gap for case in cases if (case.limits is not None) == limited), default=0.0)
+def measure(part: Part, answer: Callable[..., Any], cases: Iterable[Case]) -> float:
+    """How far ``answer`` is from right: its largest distance over the cases, in tolerances; 0 if there are none."""
+    worst = 0.0
+    for case in cases:
+        worst = max(worst, _run(part, answer, case).gap)
+        if worst == math.inf:
+            break
+    return worst
 
 
 def _run(part: Part, answer: Any, case: Case) -> Run:

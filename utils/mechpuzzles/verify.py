@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 
 from mechpuzzles import build, checks, folders
 from mechpuzzles.puzzle import Alternative, Part, Puzzle
-from mechpuzzles.verdicts import Outcome
+from mechpuzzles.verdicts import Case, Outcome
 
 LEAST_POWER = 10.0  # tolerances between right and wrong, on every draw of the inputs
 GRADER_DRAWS = 25
@@ -53,8 +53,11 @@ class Report:
         return row
 
 
-def verify(root: Path, slug: str, run: bool = True) -> Report:
-    """Hold one puzzle to the gate; nothing is written. Without ``run``, all but what needs the notebooks executed."""
+def verify(root: Path, slug: str, run: bool = True, kernel: str = "python3") -> Report:
+    """Hold one puzzle to the gate; nothing is written.
+
+    Without ``run``, all but what needs the notebooks executed, which is done by the kernel that is named.
+    """
     puzzle, authors = folders.declared(root, slug), folders.authors(root, slug)
     report = Report(
         slug=slug,
@@ -73,17 +76,18 @@ def verify(root: Path, slug: str, run: bool = True) -> Report:
         _leaks(root, puzzle, authors, say)
         _lengths(root, puzzle, say)
         if run:
-            _notebooks(root, puzzle, report, say)
+            _notebooks(root, puzzle, kernel, report, say)
     return report
 
 
 def _mutants(puzzle: Puzzle, mutants: tuple, report: Report, say: Callable[[str], None]) -> None:
     """Each is rejected with its own symptom, by the public checks and by a grader's fresh inputs."""
     powers = []
+    drawn = {part.name: _Draws.of(part) for part in puzzle.parts}
     for mutant in mutants:
-        part = puzzle.part(mutant.part)
-        verdict = checks.judge(part, mutant.answer, checks.PUBLIC_SEEDS)
-        graded = checks.judge(part, mutant.answer, checks.fresh_seeds())
+        part, draws = puzzle.part(mutant.part), drawn[mutant.part]
+        verdict = checks.judge(part, mutant.answer, draws.public)
+        graded = checks.judge(part, mutant.answer, draws.fresh)
         name = f"{mutant.part}: {mutant.answer.__name__}"
         killed = True
         for by, found in (("check", verdict), ("grade", graded)):
@@ -91,20 +95,34 @@ def _mutants(puzzle: Puzzle, mutants: tuple, report: Report, say: Callable[[str]
                 say(f"{name} should show {mutant.shows}, but {by} finds {found.symptom or found.outcome.value}")
                 killed = False
         report.killed += killed
-        powers.append((_power(part, mutant.answer), name))
+        powers.append((_power(part, mutant.answer, draws), name))
     report.power, weakest = min(powers, default=(0.0, "no mutant"))
     if report.power < LEAST_POWER:
         say(f"{weakest} is only {report.power:.1f} tolerances from right on some draw of the inputs")
     report.power = round(min(report.power, 1e9), 1)
 
 
-def _power(part: Part, answer: Callable[..., Any]) -> float:
+@dataclass(frozen=True)
+class _Draws:
+    """A part's inputs, drawn once for all its mutants."""
+
+    public: checks.Draw
+    fresh: checks.Draw
+    many: tuple[tuple[Case, ...], ...]  # the small cases of each of GRADER_DRAWS draws
+
+    @classmethod
+    def of(cls, part: Part) -> _Draws:
+        many = tuple(checks.draw(part, [seed]).small for seed in range(GRADER_DRAWS))
+        return cls(checks.draw(part, checks.PUBLIC_SEEDS), checks.draw(part, checks.fresh_seeds()), many)
+
+
+def _power(part: Part, answer: Callable[..., Any], draws: _Draws) -> float:
     """The least, over draws of the inputs, of the distance between a wrong answer and the right one, in tolerances.
 
     Limited cases are drawn only where the small ones do not tell.
     """
-    small = min(checks.measure(part, answer, seed, limited=False) for seed in range(GRADER_DRAWS))
-    return small if small > 1 else min(checks.measure(part, answer, seed, limited=True) for seed in range(3))
+    small = min(checks.measure(part, answer, cases) for cases in draws.many)
+    return small if small > 1 else min(checks.measure(part, answer, checks.draw(part, [s]).limited) for s in range(3))
 
 
 def _alternatives(puzzle: Puzzle, alternatives: tuple, report: Report, say: Callable[[str], None]) -> None:
@@ -207,11 +225,11 @@ def _declaration(puzzle: Puzzle, mutants: tuple, say: Callable[[str], None]) -> 
         say("the question does not end in a question mark")
 
 
-def _notebooks(root: Path, puzzle: Puzzle, report: Report, say: Callable[[str], None]) -> None:
+def _notebooks(root: Path, puzzle: Puzzle, kernel: str, report: Report, say: Callable[[str], None]) -> None:
     """Both notebooks run from a clean kernel; the solution earns every automatic point, the release none."""
     folder = root / "solutions" / puzzle.slug
     solution = build.assemble(root, puzzle.slug)
-    report.seconds = round(build.execute(solution, folder, allow_errors=True), 1)
+    report.seconds = round(build.execute(solution, folder, allow_errors=True, kernel=kernel), 1)
     if report.seconds > SECONDS:
         say(f"the solution takes {report.seconds} s")
     report.solution_points = _points(solution)
@@ -220,7 +238,7 @@ def _notebooks(root: Path, puzzle: Puzzle, report: Report, say: Callable[[str], 
             say(f"the solution's cell {cell.id} raises {failed[0].ename}: {failed[0].evalue[:300]}")
     handed_out = root / "puzzles" / puzzle.slug
     untouched = nbformat.read(handed_out / f"{puzzle.slug}.ipynb", as_version=4)
-    build.execute(untouched, handed_out, allow_errors=True)
+    build.execute(untouched, handed_out, allow_errors=True, kernel=kernel)
     report.release_points = _points(untouched)
     full = sum(part.points for part in puzzle.parts)
     if report.solution_points != full:
