@@ -47,19 +47,24 @@ def _different(root: Path) -> dict[Path, str]:
 
 def _index(puzzles: list[Puzzle]) -> str:
     picture = f"![{html.escape(_map_in_words(puzzles), quote=False)}](map.svg)"
-    return "\n\n".join([_DERIVED, _INTRODUCTION, picture, *map(_entry, puzzles), *problems.page(puzzles)]) + "\n"
+    return "\n\n".join([_DERIVED, _INTRODUCTION, picture, *_entries(puzzles), *problems.page(puzzles)]) + "\n"
 
 
 _INTRODUCTION = """# Mech Interp Puzzles
 
 Real questions about real models. Open a notebook, commit to a guess, write a few short functions.
-Each check says at once what is wrong and why. Start at the left; an arrow leads to a puzzle that builds on another."""
+Each check says at once what is wrong and why. Start at the left; an arrow leads to a puzzle that builds on another.
+The numbers are an order for one puzzle a week."""
 
 
-def _entry(puzzle: Puzzle) -> str:
+def _entries(puzzles: list[Puzzle]) -> list[str]:
+    return [_entry(number, puzzle) for number, puzzle in enumerate(puzzles, 1)]
+
+
+def _entry(number: int, puzzle: Puzzle) -> str:
     after = ", ".join(f"[{slug}]({slug}/{slug}.ipynb)" for slug in puzzle.after) or "nothing"
-    models = ", ".join(f"`{model}`" for model in puzzle.models)
-    return f"""## [{puzzle.title}]({puzzle.slug}/{puzzle.slug}.ipynb)
+    models = ", ".join(f"`{model}`" for model in puzzle.models) or "its own, made as you go"
+    return f"""## {number}. [{puzzle.title}]({puzzle.slug}/{puzzle.slug}.ipynb)
 
 **{puzzle.question}**
 
@@ -73,7 +78,10 @@ def _notebook(puzzles: list[Puzzle]) -> str:
     cells = [
         _cell("markdown", "introduction", _INTRODUCTION),
         _cell("code", "progress", "from mechpuzzles import progress\n\nprogress.show()  # run again to refresh"),
-        *(_cell("markdown", puzzle.slug.replace("_", "-"), _entry(puzzle)) for puzzle in puzzles),
+        *(
+            _cell("markdown", p.slug.replace("_", "-"), entry)
+            for p, entry in zip(puzzles, _entries(puzzles), strict=True)
+        ),
         _cell("markdown", "guesses", "## How good are your guesses?\n\nRun the cell once a puzzle is behind you."),
         _cell("code", "calibration", "progress.calibration()"),
         *(_cell("markdown", f"problems-{number}", text) for number, text in enumerate(problems.page(puzzles))),
