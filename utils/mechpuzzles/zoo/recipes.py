@@ -117,6 +117,10 @@ RECIPES = {
 # What is no language model has a module of its own here, with its recipe and `train`, `load` and `problems`.
 OTHERS = {
     "mini-python-dictionary": "dictionary",
+    "mini-clock": "clock",
+    "mini-curves": "curves",
+    "mini-maze": "mazes",
+    "mini-gpt2-tuned": "finetune",
 }
 
 WITH_HISTORY = ("mini-gpt2", "mini-untied")  # W_E is kept at some steps of their training
