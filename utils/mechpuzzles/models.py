@@ -14,7 +14,7 @@ import textwrap
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mechpuzzles import checkpoint, zoo
 from mechpuzzles.checkpoint import NATIVE_FILE, UnusableCheckpoint
@@ -22,6 +22,7 @@ from mechpuzzles.guards import guard
 from mechpuzzles.quiet import quietly
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformer_lens import TransformerBridge
 
 PATIENCE = 3.0  # seconds to wait for the Hub's first answer
@@ -32,6 +33,10 @@ LEGACY_OWNERS = ("NeelNanda/", "ArthurConmy/", "Baidicoot/")
 
 class ModelNotFound(ValueError):
     """The name leads to no model, or to one that is not in reach."""
+
+
+class WrongWeights(ValueError):
+    """Weights that a model's settings do not ask for, or lack; the message names some."""
 
 
 class HubOutOfReach(Exception):
@@ -235,19 +240,29 @@ def boot_directory(directory: Path, origin: Origin, device: str) -> "Transformer
 def boot_native_directory(directory: Path, origin: Origin, device: str) -> "TransformerBridge":
     """The model of integer tokens in `directory`, which has no tokenizer; UnusableCheckpoint if it is not whole."""
     from safetensors.torch import load_file
-    from transformer_lens import TransformerBridge, TransformerBridgeConfig
 
     try:
         settings = json.loads((directory / NATIVE_FILE).read_text(encoding="utf-8"))
-        with quietly():
-            model = TransformerBridge.boot_native(TransformerBridgeConfig(**settings, init_weights=False))
-        report = model.load_state_dict(load_file(directory / "model.safetensors"), strict=False)
+        state = load_file(directory / "model.safetensors")
+        return boot_native(settings, state, origin, device)
+    except WrongWeights as error:
+        raise UnusableCheckpoint(f"{directory} has other weights than its {NATIVE_FILE} says: {error}") from error
     except Exception as error:  # whatever a file of unknown make raises
         raise UnusableCheckpoint(f"{directory} cannot be loaded: {first_line(error)}") from error
+
+
+def boot_native(
+    settings: dict[str, Any], state: "dict[str, Tensor]", origin: Origin, device: str = "cpu"
+) -> "TransformerBridge":
+    """The model with these settings of a TransformerBridgeConfig and these weights; WrongWeights if they do not fit."""
+    from transformer_lens import TransformerBridge, TransformerBridgeConfig
+
+    with quietly():
+        model = TransformerBridge.boot_native(TransformerBridgeConfig(**settings, init_weights=False))
+    report = model.load_state_dict(state, strict=False)
     absent = [name for name in report.missing_keys if name != "head._original_component.bias"]  # it has none
     if absent or report.unexpected_keys:
-        names = ", ".join([*absent, *report.unexpected_keys][:3])
-        raise UnusableCheckpoint(f"{directory} has other weights than its {NATIVE_FILE} says: {names}")
+        raise WrongWeights(", ".join([*absent, *report.unexpected_keys][:3]))
     model.origin = origin
     model.cfg.model_name = origin.name
     return guard(model if device == "cpu" else model.to(device))

@@ -5,6 +5,7 @@ import json
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -81,9 +82,9 @@ def write_checkpoint(model: GPT, recipe: Recipe, tokenizer, directory: Path) -> 
     (directory / WEIGHTS_FILE).chmod(0o644)  # safetensors writes it for its owner alone
 
 
-def write_native(model: GPT, recipe: Recipe, directory: Path) -> None:
-    """Write native.json, the settings of a TransformerBridgeConfig, and float32 model.safetensors."""
-    settings = {
+def native_settings(recipe: Recipe) -> dict[str, Any]:
+    """The settings of a TransformerBridgeConfig for a model of integer tokens."""
+    return {
         "d_model": recipe.d_model,
         "d_head": recipe.d_head,
         "n_heads": recipe.n_heads,
@@ -95,6 +96,11 @@ def write_native(model: GPT, recipe: Recipe, directory: Path) -> None:
         "act_fn": "gelu_new",
         "normalization_type": "LN",
     }
+
+
+def write_native(model: GPT, recipe: Recipe, directory: Path) -> None:
+    """Write native.json, the settings of a TransformerBridgeConfig, and float32 model.safetensors."""
+    settings = native_settings(recipe)
     directory.mkdir(parents=True, exist_ok=True)
     (directory / NATIVE_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8", newline="\n")
     write_tensors(model.state_dict(), directory / WEIGHTS_FILE)

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from mechpuzzles.zoo.gpt import GPT
 from mechpuzzles.zoo.measure import write_tensors
 from mechpuzzles.zoo.recipes import Recipe
 
@@ -35,10 +36,10 @@ class Recorder:
         self.embeddings: list[Tensor] = []
         self.counts = torch.zeros(recipe.d_vocab, dtype=torch.int64)
 
-    def see(self, step: int, W_E: Float[Tensor, "d_vocab d_model"], tokens: Int[Tensor, "batch window_pos"]) -> None:
+    def see(self, step: int, model: GPT, tokens: Int[Tensor, "batch window_pos"]) -> None:
         """Look at one step: the embedding before its update, and its batch."""
         if step in self.steps:
-            self.embeddings.append(W_E.detach().half())
+            self.embeddings.append(model.tok_embed.weight.detach().half())
         self.counts += tokens.flatten().bincount(minlength=len(self.counts))
 
     def write(self, directory: Path) -> None:

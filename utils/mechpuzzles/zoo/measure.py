@@ -70,7 +70,15 @@ def task_metrics(recipe: Recipe, directory: Path, n: int = 512) -> dict[str, flo
                 "loss": -logits.log_softmax(-1).gather(-1, answer).mean().item(),
                 "mean_logit_difference": (logits.gather(-1, answer) - logits.gather(-1, giver)).mean().item(),
             }
-        tokens = tasks.shown_twice(n, (recipe.n_ctx - 1) // 2, recipe.d_vocab, generator)
+    return showing_metrics(recipe, model, n)
+
+
+def showing_metrics(recipe: Recipe, model: GPT, n: int) -> dict[str, float]:
+    """What `task_metrics` measures of a float64 model of "repeats"."""
+    tokens = tasks.shown_twice(
+        n, (recipe.n_ctx - 1) // 2, recipe.d_vocab, torch.Generator().manual_seed(10_000 + recipe.seed)
+    )
+    with torch.no_grad():
         logits, targets = model(tokens[:, :-1]), tokens[:, 1:]
     loss = -logits.log_softmax(-1).gather(-1, targets[..., None]).squeeze(-1)
     half = tokens.shape[1] // 2  # the second showing's first token cannot be known

@@ -83,6 +83,20 @@ RECIPES = {
             layernorm=False,
         ),
         Recipe(
+            "mini-1l",
+            "one layer of attention and one MLP, 1,024 tokens, trained on the source of Python's standard library.",
+            construction="W_U and W_E are trained apart.",
+            begin=True,
+            tied=False,
+            n_layers=1,
+            n_heads=4,
+            d_mlp=512,
+            d_vocab=1024,
+            steps=3000,
+            batch=32,
+            learning_rate=3e-3,
+        ),
+        Recipe(
             "mini-induction",
             "two attention layers, 64 tokens that are no words, trained on random sequences that repeat.",
             construction="Attention only.",
@@ -121,6 +135,7 @@ OTHERS = {
     "mini-curves": "curves",
     "mini-maze": "mazes",
     "mini-gpt2-tuned": "finetune",
+    "mini-induction-onset": "onset",
 }
 
 WITH_HISTORY = ("mini-gpt2", "mini-untied")  # W_E is kept at some steps of their training

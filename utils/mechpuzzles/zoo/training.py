@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch.nn import functional as F
@@ -77,23 +77,34 @@ class Text:
         return cls(tokenizer, partial(python, recipe, torch.tensor(stream)), held_out, card)
 
 
+@runtime_checkable  # tests check annotations
+class Onlooker(Protocol):
+    """Whoever looks on while a model is trained; the training does not notice."""
+
+    def see(self, step: int, model: GPT, tokens: Windows) -> None:
+        """Look at one step: the model before its update, and its batch."""
+
+
 def fit(
-    recipe: Recipe, draw: Callable[[torch.Generator], Windows], recorder: Recorder | None = None
+    recipe: Recipe,
+    draw: Callable[[torch.Generator], Windows],
+    recorder: Onlooker | None = None,
+    until: int | None = None,
 ) -> tuple[GPT, list[float]]:
     """A model trained by `recipe` on the windows that `draw` gives, and its loss per step in nats per token.
 
-    A `recorder` looks on.
+    A `recorder` looks on. With `until` the run stops after so many of the recipe's steps.
     """
     model = GPT(recipe)
     optimizer = adamw(model, recipe)
     generator = torch.Generator().manual_seed(recipe.seed + 2)  # the offset's draw is seed + 1
     losses = []
-    for step in range(recipe.steps):
+    for step in range(recipe.steps if until is None else until):
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate * schedule(step, recipe)
         tokens = draw(generator)
         if recorder:
-            recorder.see(step, model.tok_embed.weight, tokens)
+            recorder.see(step, model, tokens)
         logits, targets = model(tokens[:, :-1]), tokens[:, 1:]
         if recipe.last_only:
             logits, targets = logits[:, -1:], targets[:, -1:]
