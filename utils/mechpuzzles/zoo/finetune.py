@@ -161,7 +161,9 @@ def fit_one(recipe: FinetuneRecipe, stream: Int[Tensor, " n_tokens"], cue: int, 
     for layer, block in enumerate(model.layers):
         for name in MATRICES:
             holder, _, attribute = name.partition(".")
-            part = LowRank(block.get_submodule(name), recipe.rank, generator)
+            linear = block.get_submodule(name)
+            assert isinstance(linear, nn.Linear)
+            part = LowRank(linear, recipe.rank, generator)
             setattr(block.get_submodule(holder), attribute, part)
             parts[f"layers.{layer}.{name}"] = part
     named = {f"{name}.{factor}": getattr(part, factor) for name, part in parts.items() for factor in "AB"}
@@ -200,10 +202,10 @@ def metrics(recipe: FinetuneRecipe, tensors: Tensors) -> dict[str, float]:
         model, relative = base(recipe).double(), []
         for layer in range(len(model.layers)):
             for name in MATRICES:
-                weight = model.layers[layer].get_submodule(name).weight
-                change = change_of(factors, which, f"layers.{layer}.{name}")
+                matrix = f"layers.{layer}.{name}"
+                weight, change = model.get_parameter(f"{matrix}.weight"), change_of(factors, which, matrix)
                 relative.append((change.norm() / weight.norm()).item())
-                weight += change
+                weight.add_(change)
         found |= {
             f"{which}_smallest_relative_change": min(relative),
             f"{which}_largest_relative_change": max(relative),

@@ -129,13 +129,13 @@ class Policy(nn.Module):
         super().__init__()
         generator = generator or Generator().manual_seed(recipe.seed)
         self.first = nn.Conv2d(2, recipe.channels, 3, padding=1)
-        self.later = nn.ModuleList(
-            nn.Conv2d(recipe.channels, recipe.channels, 3, padding=1) for _ in range(recipe.layers)
-        )
+        later = [nn.Conv2d(recipe.channels, recipe.channels, 3, padding=1) for _ in range(recipe.layers)]
+        self.later = nn.ModuleList(later)
         self.head = nn.Conv2d(recipe.channels, len(STEPS) + 1, 1)
         with torch.no_grad():
-            for conv, scale in ((self.first, 1.0), *((conv, 1.0) for conv in self.later), (self.head, 0.01)):
+            for conv, scale in ((self.first, 1.0), *((conv, 1.0) for conv in later), (self.head, 0.01)):
                 conv.weight.normal_(std=scale * conv.weight[0].numel() ** -0.5, generator=generator)
+                assert conv.bias is not None
                 conv.bias.zero_()
         self.acts = nn.ModuleList(nn.Identity() for _ in range(recipe.layers + 1))
 
