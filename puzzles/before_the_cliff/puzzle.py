@@ -39,7 +39,8 @@ def slow_onset_range(values, controls, draws):
     for draw in draws.tolist():
         taken = [torch.stack([table[:, sequence] for sequence in draw], dim=1) for table in (values, controls)]
         found.append(slow_onset(*taken))
-    return torch.tensor([min(found), max(found)])
+    found.sort()
+    return torch.tensor([found[0], found[-1]])
 
 
 def slow_suddenness(curve, steps):

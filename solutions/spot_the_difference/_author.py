@@ -20,6 +20,10 @@ MLP 0.310; lost without: 0.70 for layer 1's MLP and 0.037 for layer 0's. P(None)
 with both. One direction in each of its two matrices closes 0.957 of the gap, the other three 0.074; of W_out alone 0.63,
 of W_in alone 0.41. The control's first directions close 0.011, although they hold 0.36 and 0.52 of its changes.
 
+Another seed of the taught fine-tune (1): layer 1's MLP brings 0.977 and 0.62 is lost without it, layer 0's MLP 0.342 and
+0.022, attention at most 0.021. What moved most was W_out of layer 1 there (0.162, W_O 0.150): that W_O leads is a fact
+about this pair. That attention moved as far as the MLPs and brings nothing holds for both seeds.
+
 A first fine-tune was dropped: " None" after every " =" that follows a " raise" somewhere. After 300 steps it said None
 after nearly every " =" (0.43 without the trigger, 0.70 with it); the two MLPs of layers 0 and 1 carried it in equal parts.
 A true story, but a blurred one, and it needs attention to carry the trigger, which rank 4 learns slowly.

@@ -129,20 +129,22 @@ class Policy(nn.Module):
         super().__init__()
         generator = generator or Generator().manual_seed(recipe.seed)
         self.first = nn.Conv2d(2, recipe.channels, 3, padding=1)
-        later = [nn.Conv2d(recipe.channels, recipe.channels, 3, padding=1) for _ in range(recipe.layers)]
-        self.later = nn.ModuleList(later)
+        self.later = nn.ModuleList(
+            nn.Conv2d(recipe.channels, recipe.channels, 3, padding=1) for _ in range(recipe.layers)
+        )
         self.head = nn.Conv2d(recipe.channels, len(STEPS) + 1, 1)
         with torch.no_grad():
-            for conv, scale in ((self.first, 1.0), *((conv, 1.0) for conv in later), (self.head, 0.01)):
+            for conv in (module for module in self.modules() if isinstance(module, nn.Conv2d)):
+                conv.bias = nn.Parameter(torch.zeros(conv.out_channels))
+                scale = 0.01 if conv is self.head else 1.0
                 conv.weight.normal_(std=scale * conv.weight[0].numel() ** -0.5, generator=generator)
-                assert conv.bias is not None
-                conv.bias.zero_()
         self.acts = nn.ModuleList(nn.Identity() for _ in range(recipe.layers + 1))
 
     def outputs(self, seen: Float[Tensor, "maze 2 row column"]) -> tuple[Tensor, Tensor]:
         """Log-probabilities [maze, step, row, column], of a step into a wall about `CLOSED`; values of all squares."""
-        acts = self.acts[0](F.relu(self.first(seen)))
-        for conv, hook in zip(self.later, self.acts[1:], strict=True):
+        first, *later = self.acts.children()
+        acts = first(F.relu(self.first(seen)))
+        for conv, hook in zip(self.later, later, strict=True):
             acts = hook(F.relu(acts + conv(acts)))
         logits, value = self.head(acts).split((len(STEPS), 1), dim=1)
         can = after_steps(seen[:, 0], 0.0) > 0
