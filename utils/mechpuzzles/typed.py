@@ -134,10 +134,16 @@ def literal(value: Any) -> str:
     """A value as Python text; raises `ValueError` for one that cannot be written so."""
     if isinstance(value, torch.Tensor):
         return f"torch.tensor({value.tolist()})"
-    plain: Callable[[], Any] = getattr(value, "tolist", lambda: value)  # of NumPy
-    text = repr(plain())
+    text = repr(_plain(value))
     ast.literal_eval(text)
     return text
+
+
+def _plain(value: Any) -> Any:
+    """Without tensors and NumPy's types, also within tuples and lists."""
+    if isinstance(value, tuple | list):
+        return type(value)(map(_plain, value))
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def variable(root: Path, slug: str, part: Part) -> str:
