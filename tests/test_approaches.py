@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mechpuzzles import approaches, checks, folders, journal
+from mechpuzzles import approaches, checks, folders, journal, typed
 from mechpuzzles.puzzle import Part, Puzzle
 from mechpuzzles.verdicts import Case, Outcome, PlainError
 
@@ -27,15 +27,23 @@ def collected():
     return {slug: approaches.collect(ROOT / "solutions" / slug) for slug in SLUGS}
 
 
-def given(slug: str, source: str) -> str:
-    """What a puzzle's notebook imports and defines of the names in ``source``."""
-    parts = {part.name for part in folders.declared(ROOT, slug).parts}
-    needed = []
-    for node in ast.parse((ROOT / "solutions" / slug / f"{slug}.py").read_text(encoding="utf-8")).body:
-        names = [name.asname or name.name for name in getattr(node, "names", [])]
-        names += [node.name] if isinstance(node, ast.FunctionDef) and node.name not in parts else []
-        needed += [node] if any(re.search(rf"\b{name}\b", source) for name in names) else []
-    return "\n".join(map(ast.unparse, needed))
+def given(slug: str, part: str, source: str) -> str:
+    """What a notebook with everything right imports, defines and sets, of the names in ``source`` and in these."""
+    statements = ast.parse((ROOT / "solutions" / slug / f"{slug}.py").read_text(encoding="utf-8")).body
+    asked, needed, more = {part}, [], [ast.parse(source)]
+    while new := {node.id for one in more for node in ast.walk(one) if isinstance(node, ast.Name)} - asked:
+        asked |= new
+        more = [statement for statement in statements if bound(statement) & new]
+        needed += more
+    return "\n".join(ast.unparse(statement) for statement in statements if statement in needed)
+
+
+def bound(statement: ast.stmt) -> set[str]:
+    """The names that an import, a function's definition or an assignment of a plain constant binds."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        return {name.asname or name.name for name in statement.names}
+    constant = isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
+    return typed.defined(ast.unparse(statement)) if constant or isinstance(statement, ast.FunctionDef) else set()
 
 
 # Every puzzle's -------------------------------------------------------------------------------------
@@ -61,7 +69,7 @@ def test_each_is_right(collected, slug):
         authors, another = collected[slug][part.name].values()
         assert judged(part, another) is Outcome.RIGHT, part.name
         if not part.value:  # whose author's solution is about a variant that the notebook draws
-            assert judged(part, authors, given(slug, authors)) is Outcome.RIGHT, part.name
+            assert judged(part, authors, given(slug, part.name, authors)) is Outcome.RIGHT, part.name
 
 
 def judged(part: Part, source: str, above: str = "") -> Outcome:
