@@ -680,6 +680,7 @@ PUZZLE = Puzzle(
     models=("mini-python",),
     after=(),
     problems={
+        "6.36": "share_of_past",
         "9.6": "same_token_rates",
         "9.8": "explained_by_token",
         "9.16": "share_of_past",

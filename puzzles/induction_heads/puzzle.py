@@ -734,6 +734,7 @@ PUZZLE = Puzzle(
     problems={
         "2.29": "costs",
         "3.16": "head_scores",
+        "4.22": "k_composition",
         "6.7": "costs",
         "6.9": "k_composition",
         "6.11": "k_composition",
