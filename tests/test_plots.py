@@ -77,6 +77,13 @@ def test_other_pictures_say_themselves_and_draw_the_prediction(draw, words):
     assert len(predicted.to_json()) < 12_000
 
 
+def test_words_under_a_line_are_not_read_as_numbers():
+    """A page would take "75 %" for 75 and leave "all" out."""
+    titles = {"x_title": "the strongest below", "y_title": "share"}
+    assert plots.lines(["all", "75 %"], {"a": [1.0, 2.0]}, **titles).layout.xaxis.type == "category"
+    assert plots.lines([1, 2], {"a": [1.0, 2.0]}, **titles).layout.xaxis.type is None
+
+
 def test_a_heatmap_is_centred_on_zero_and_names_its_largest_entry():
     scores = torch.tensor([[0.1, -0.9], [0.3, 0.2]])
     names = {"x_title": "head", "y_title": "layer", "colour_title": "score"}

@@ -196,9 +196,9 @@ puzzle.predict("share right without the strongest", ..., because="", sure=...)  
 
 # %%
 embeddings = {f"without {k}": split(W_E, waves([k]))[1] for k in keys}
-embeddings["without all five"] = split(W_E, waves(keys))[1]
-embeddings |= {f"only the first {n}": split(W_E, waves(keys[:n]))[0] for n in (1, 2, 3)}
-embeddings |= {f"only {n} components": split(W_E, components(W_E, n))[0] for n in (2, 4, 6)}
+embeddings["without all"] = split(W_E, waves(keys))[1]
+embeddings |= {f"only first {n}": split(W_E, waves(keys[:n]))[0] for n in (1, 2, 3)}
+embeddings |= {f"{n} components": split(W_E, components(W_E, n))[0] for n in (2, 4, 6)}
 found = {name: share_right(run(E, W_in, b_in, W_out), add) for name, E in embeddings.items()}
 guess = puzzle.prediction("share right without the strongest")
 puzzle.recall("share right without the strongest", found=found[f"without {keys[0]}"])

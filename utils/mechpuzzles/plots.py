@@ -64,6 +64,8 @@ def lines(
 ) -> Picture:
     """One line with markers for each name in ``y``, over the same ``x``; a predicted value of y as a dashed line.
 
+    Where ``x`` are strings they are evenly spaced, also those that read like numbers ("75 %").
+
     >>> lines(range(3), {"trained": [1.0, 2.0, 4.0]}, x_title="layer", y_title="norm")
     """
     colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(y)}
@@ -76,6 +78,8 @@ def lines(
     dress(picture, x_title, y_title)
     picture.update_layout(showlegend=len(y) > 1)
     picture.update_yaxes(type="log" if log_y else "linear")
+    if any(isinstance(at, str) for at in x):
+        picture.update_xaxes(type="category")
     return _predicted(picture, prediction)
 
 
