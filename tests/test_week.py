@@ -33,7 +33,7 @@ HOSTILE = "<script>document.title = 'ran'</script><img src='nowhere' onerror=\"d
 pytestmark = [
     needs_linux,
     pytest.mark.slow,
-    pytest.mark.timeout(1800),  # hundreds of submissions are graded
+    pytest.mark.timeout(100 * len(PUZZLES)),  # forty submissions of each are made and graded
     pytest.mark.xdist_group("week"),
     pytest.mark.filterwarnings("default::ResourceWarning"),
 ]
