@@ -558,7 +558,7 @@ def offset_on_the_far_side(W_E, target):
 
 def offset_on_ever_finer_grids(W_E, target):
     rows = W_E.numpy().astype(np.float64)
-    mean, factors = rows.mean(0), np.concatenate([np.linspace(-1, 1, 201), np.geomspace(1, 1000, 400)])
+    mean, factors = rows.mean(0), np.concatenate([np.linspace(-1, 1, 201), np.geomspace(1, 1000, 400)[1:]])
     for _ in range(4):
         moved = rows + factors[:, None, None] * mean
         unit = moved / np.linalg.norm(moved, axis=2, keepdims=True)
