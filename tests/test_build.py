@@ -126,6 +126,14 @@ CAUGHT = [
     ("puzzle.py", "return torch.tensor([sum", "return torch.tensor([0 * sum", "accepts an answer that zeros"),
     ("row_sums.py", "# # A new puzzle", "# # A new puzzle " + "and so on " * 400, "words of prose"),
     ("row_sums.py", "\nrow_sums\n", "\nrow_sums\n" + "x = 1\n" * 20, "lines, more than 12"),
+    ("row_sums.py", "\nrow_sums\n", "\nrow_sums\npuzzle.draw\n", "the notebook uses puzzle.draw"),
+    (
+        "puzzle.py",
+        "PUZZLE = Puzzle(",
+        "PUZZLE = Puzzle(draw=lambda rng: torch.nn.Linear(2, 3), ",
+        "the variant is a Linear",
+    ),
+    ("puzzle.py", "PUZZLE = Puzzle(", "PUZZLE = Puzzle(draw=lambda rng: [{1}], ", "the variant is a list"),
 ]
 
 

@@ -305,8 +305,10 @@ def inside(drawn: Any) -> list[Any]:
     """All tensors, numbers and words that a drawn thing holds, in order."""
     if isinstance(drawn, torch.Tensor | int | float | str):
         return [drawn]
-    things = drawn if isinstance(drawn, list | tuple) else [thing for _, thing in sorted(vars(drawn).items())]
-    return [one for thing in things for one in inside(thing)]
+    if isinstance(drawn, list | tuple):
+        return [one for thing in drawn for one in inside(thing)]
+    named = drawn if isinstance(drawn, dict) else vars(drawn)
+    return [one for _, thing in sorted(named.items()) for one in inside(thing)]
 
 
 def fingerprint(drawn: Any) -> bytes:

@@ -250,21 +250,38 @@ def on_other_files():
     return torch.cat(found)[:, 1:].flatten(0, 1), texts
 
 
+MY_SHARES = (0.45, 0.65)  # of the largest activation; near none of the thresholds that people take in its place
+NEAREST = 1e-4  # an activation may come to the threshold: whoever computes it, it stays on its side
+APART = 0.1  # precision and recall at least, so that one is not right for the other
+
+
+@functools.cache
+def of_neuron(neuron):
+    """What it is at each place, and whether the place matches its regex."""
+    acts, texts = on_other_files()
+    return acts[:, neuron].clone(), torch.tensor([re.search(MY_NEURONS[neuron], text) is not None for text in texts])
+
+
 def draw_neuron(rng):
-    """A neuron, and the regex that its strongest places match."""
-    on_other_files()  # so that the check need not wait for it
-    return list(MY_NEURONS.items())[whole(rng, 0, len(MY_NEURONS) - 1)]
+    """A neuron, the regex that its strongest places match, and the share of its largest activation to start from."""
+    neuron = list(MY_NEURONS)[whole(rng, 0, len(MY_NEURONS) - 1)]
+    acts, matches = of_neuron(neuron)
+    shares, (low, high) = acts.double() / acts.double().max(), MY_SHARES
+    while True:
+        share = low + (high - low) * float(torch.rand((), generator=rng, dtype=torch.float64))
+        on = shares >= share
+        precision, recall = matches[on].double().mean(), on[matches].double().mean()
+        if (shares - share).abs().min() > NEAREST and abs(precision - recall) > APART:
+            return neuron, MY_NEURONS[neuron], share
 
 
 def own_case(rng):
-    neuron, pattern = draw_neuron(rng)
-    acts, texts = on_other_files()
-    matches = torch.tensor([re.search(pattern, text) is not None for text in texts])
-    return [Case((acts[:, neuron].clone(), matches))]
+    neuron, _, share = draw_neuron(rng)
+    return [Case((*of_neuron(neuron), share))]
 
 
-def slow_my_neuron(acts, matches):
-    least = max(acts.double().tolist()) / 2
+def slow_my_neuron(acts, matches, share):
+    least = max(acts.double().tolist()) * share
     on = [hit for act, hit in zip(acts.double().tolist(), matches.tolist(), strict=True) if act >= least]
     return sum(on) / len(on), sum(on) / int(matches.sum())
 
@@ -798,17 +815,17 @@ DRIVEN_SYMPTOMS = (
 )
 
 
-def above(share):
+def above(another):
     """Precision and recall from another threshold."""
 
-    def wrong(acts, matches):
-        on = acts >= share * acts.max()
+    def wrong(acts, matches, share):
+        on = acts >= another * acts.max()
         return (on & matches).sum() / on.sum(), (on & matches).sum() / matches.sum()
 
     return wrong
 
 
-def of_the_strongest(acts, matches):
+def of_the_strongest(acts, matches, share):
     top = matches[acts.topk(20).indices].double()
     return top.mean(), top.sum() / matches.sum()
 
@@ -821,23 +838,25 @@ MINE_SYMPTOMS = (
     ),
     Symptom.gives(
         "another_threshold",
+        above(0.9),
         above(0.75),
+        above(0.5),
         above(0.25),
         above(0.2),
         above(0.1),
         above(0.05),
         above(1e-9),
-        says="These are precision and recall for another threshold. Count from half of its largest activation up.",
+        says="These are precision and recall for another threshold. Count from my_share of its largest activation up.",
     ),
     Symptom.gives(
         "twenty_only",
         of_the_strongest,
-        says="These are the twenty strongest places alone. Take all from half of its largest activation up.",
+        says="These are the twenty strongest places alone. Take all from my_share of its largest activation up.",
     ),
     Symptom(
         "recall_of_another",
         lambda got, want, *inputs: abs(got[0] - want[0]) < 0.005,
-        says="The precision is right. Recall: of all places that match, the share from half up.",
+        says="The precision is right. Recall: of all places that match, the share that is on.",
     ),
     Symptom(
         "elsewhere",
@@ -931,7 +950,7 @@ PUZZLE = Puzzle(
         ),
         Part(
             name="my_neuron",
-            takes=("pos", "pos"),
+            takes=("pos", "pos", ""),
             returns=("", ""),
             points=2,
             cases=own_case,
@@ -941,7 +960,7 @@ PUZZLE = Puzzle(
             value=True,
             hints=(
                 "acts_b[:, my_number], and matching(my_regex, texts_b).",
-                "by_band with a single band, from half of the largest activation to infinity.",
+                "by_band with a single band, from my_share of the largest activation to infinity.",
             ),
             meaning="Twenty out of twenty, and these two numbers: the examples said neither.",
         ),

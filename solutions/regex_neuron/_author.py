@@ -35,7 +35,8 @@ loss is on matches; held at its mean, one (the bracket) even lowers the loss in 
 Fixtures: places exactly on edges, an empty band, matches below the first edge and above the last, large negative
 activations. Stories: the rarest of all misses the weakest of one neuron, the strongest of another and all but one of a
 third, so that all, most, any, one less and the strongest alone differ; large negative activations lie on a common story.
-The learner's own neurons were chosen so that no activation is within 1e-4 of half of the strongest.
+The learner's own threshold is drawn, so that no two of a class are asked the same, and so that no activation is within
+1e-4 of it.
 """
 
 
@@ -471,32 +472,32 @@ def keeps_the_places(parts, scale, w_in, chosen):
 # ---- my_neuron: wrong -----------------------------------------------------------------------------------------------
 
 
-def names_recall_first(acts, matches):
-    on = acts >= 0.5 * acts.max()
+def names_recall_first(acts, matches, share):
+    on = acts >= share * acts.max()
     return on[matches].float().mean(), matches[on].float().mean()
 
 
-def starts_at_a_tenth(acts, matches):
+def starts_at_a_tenth(acts, matches, share):
     on = acts >= 0.1 * acts.max()
     return matches[on].float().mean(), on[matches].float().mean()
 
 
-def counts_everything_positive(acts, matches):
+def counts_everything_positive(acts, matches, share):
     on = acts > 0
     return matches[on].float().mean(), on[matches].float().mean()
 
 
-def keeps_the_twenty(acts, matches):
+def keeps_the_twenty(acts, matches, share):
     hits = matches[acts.topk(20).indices].float()
     return hits.mean(), hits.sum() / matches.sum()
 
 
-def divides_recall_by_everything(acts, matches):
-    on = acts >= 0.5 * acts.max()
+def divides_recall_by_everything(acts, matches, share):
+    on = acts >= share * acts.max()
     return matches[on].float().mean(), (on & matches).float().mean()
 
 
-def takes_a_tenth_of_the_places(acts, matches):
+def takes_a_tenth_of_the_places(acts, matches, share):
     on = acts >= acts.quantile(0.9)
     return matches[on].float().mean(), on[matches].float().mean()
 
@@ -698,14 +699,14 @@ def driven_in_a_loop(parts, scale, w_in, chosen):
     return torch.stack(answer)
 
 
-def mine_by_counting(acts, matches):
-    on = acts >= 0.5 * acts.max()
+def mine_by_counting(acts, matches, share):
+    on = acts >= share * acts.max()
     both = int((on & matches).sum())
     return both / int(on.sum()), both / int(matches.sum())
 
 
-def mine_with_means(acts, matches):
-    on = acts / acts.max() >= 0.5
+def mine_with_means(acts, matches, share):
+    on = acts.double() / acts.max().double() >= share
     return matches[on].double().mean(), on[matches].double().mean()
 
 

@@ -350,18 +350,18 @@ for name, places in groups.items():
 #
 # ## Your own neuron
 #
-# Twenty out of twenty on half a, with its regex. On half b, from *half* of its strongest activation up: what are precision and recall?
+# Twenty out of twenty on half a, with its regex. On half b, from *your share* of its strongest activation up: what are precision and recall?
 
 # %% open="variant"
-my_number, my_regex = puzzle.variant("your name or id")
-print(f"neuron {my_number}, regex {my_regex!r}")
+my_number, my_regex, my_share = puzzle.variant("your name or id")
+print(f"neuron {my_number}, regex {my_regex!r}, from {my_share:.4f} of its strongest activation up")
 
 # %% stub="my_neuron"
-my_neuron = ...  # (precision, recall), from half of the largest of acts_b[:, my_number] up
+my_neuron = ...  # (precision, recall), from my_share of the largest of acts_b[:, my_number] up
 ### BEGIN SOLUTION
 mine = acts_b[:, my_number]
-half_up = torch.tensor([0.5 * mine.max(), torch.inf])
-[my_neuron] = by_band(mine, matching(my_regex, texts_b), half_up).tolist()
+from_there_up = torch.tensor([my_share * mine.max(), torch.inf])
+[my_neuron] = by_band(mine, matching(my_regex, texts_b), from_there_up).tolist()
 ### END SOLUTION
 
 # %% check="my_neuron"

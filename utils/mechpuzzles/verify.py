@@ -18,6 +18,7 @@ import torch
 from nbformat import NotebookNode
 
 from mechpuzzles import build, checks, folders
+from mechpuzzles.grading.wire import crosses, plain_attributes
 from mechpuzzles.puzzle import Alternative, Part, Puzzle
 from mechpuzzles.verdicts import Case, Outcome
 
@@ -26,6 +27,7 @@ GRADER_DRAWS = 25
 WORDS, CELL_LINES, FIGURE_BYTES = 900, 12, 200_000
 SECONDS = 60.0
 OUTPUT_ROUNDING = 2e-3
+OF_THE_GRADER = ("draw", "part", "parts", "principle", "models", "free_text", "problems", "after")
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
 
 
@@ -74,6 +76,7 @@ def verify(root: Path, slug: str, run: bool = True, kernel: str = "python3") -> 
     report.problems += build.stale(root, slug)
     if not any("missing" in problem for problem in report.problems):
         _leaks(root, puzzle, authors, say)
+        _while_graded(root, puzzle, say)
         _lengths(root, puzzle, say)
         if run:
             _notebooks(root, puzzle, kernel, report, say)
@@ -223,6 +226,24 @@ def _declaration(puzzle: Puzzle, mutants: tuple, say: Callable[[str], None]) -> 
             say(f"{part.name}: a hint, a meaning or a sentence is empty")
     if not puzzle.question.endswith("?"):
         say("the question does not end in a question mark")
+
+
+def _while_graded(root: Path, puzzle: Puzzle, say: Callable[[str], None]) -> None:
+    """The notebook works where a learner's code runs while it is graded: beside a stand-in of the puzzle."""
+    text = "\n".join(cell.source for cell in build.assemble(root, puzzle.slug).cells if cell.cell_type == "code")
+    for name in OF_THE_GRADER:
+        if re.search(rf"\bpuzzle\.{name}\b", text):
+            say(f"the notebook uses puzzle.{name}, which is not there while a learner's code is graded")
+    if puzzle.draw is None:
+        return
+    drawn = puzzle.draw(torch.Generator().manual_seed(0))
+    public = {name for name in dir(drawn) if not name.startswith("_")}
+    if not crosses(drawn) and not (callable(drawn) and public == set(plain_attributes(drawn))):
+        say(
+            f"the variant is a {type(drawn).__name__}, which does not reach a learner's code while it is graded: draw "
+            "numbers, strings, tensors, collections of these, or a function with no public attributes but numbers and "
+            "strings"
+        )
 
 
 def _notebooks(root: Path, puzzle: Puzzle, kernel: str, report: Report, say: Callable[[str], None]) -> None:

@@ -36,7 +36,7 @@ from mechpuzzles.calls import Called, Elsewhere
 from mechpuzzles.grading import warm
 from mechpuzzles.grading.jobs import Cell, Job, Result, job_from
 from mechpuzzles.grading.needs import Names, Piece, imported, names_in, names_of, needed, needs_models, pieces
-from mechpuzzles.grading.wire import Channel, Garbled, HungUp, Silent, encode
+from mechpuzzles.grading.wire import Channel, Garbled, HungUp, Silent, crosses, plain_attributes
 from mechpuzzles.limits import Exceeded, Limits
 from mechpuzzles.parts import Part, grade_id
 from mechpuzzles.puzzle import Puzzle, load_puzzle
@@ -316,10 +316,10 @@ class Grading:
                     value = self.puzzle.variant(question["who"])
                 else:
                     value = self.held[question["number"]](*question["inputs"], **question["named"])
-            if _plain(value):
+            if crosses(value):
                 return {"value": value}
             self.held.append(value)
-            return {"number": len(self.held) - 1, "attributes": _attributes(value)}
+            return {"number": len(self.held) - 1, "attributes": plain_attributes(value)}
         except Exception as error:
             return {"refused": f"{type(error).__name__}: {error}"[:TEXT]}
 
@@ -679,23 +679,6 @@ def _reads(source: str) -> frozenset[str]:
 
 def _first_line(source: str) -> str:
     return next((line.strip()[:100] for line in source.splitlines() if line.strip()), "")
-
-
-def _plain(value: Any) -> bool:
-    """Whether a value crosses whole."""
-
-    def whole(data: Any) -> bool:
-        if type(data) is dict:
-            return data.get("is") != "opaque" and all(map(whole, data.values()))
-        return all(map(whole, data)) if type(data) is list else True
-
-    return whole(encode(value, bytearray()))
-
-
-def _attributes(value: Any) -> dict[str, Any]:
-    """The public attributes of a value that are numbers or strings."""
-    names = [name for name in dir(value) if not name.startswith("_")]
-    return {name: got for name in names if type(got := getattr(value, name)) in (bool, int, float, str)}
 
 
 def _stand_in(puzzle: Puzzle | None) -> dict[str, Any] | None:

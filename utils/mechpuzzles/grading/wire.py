@@ -151,6 +151,23 @@ def _encode_tensor(value: torch.Tensor, blob: bytearray) -> dict[str, Any]:
     return {"is": "tensor", "dtype": name, "shape": list(value.shape), "from": start}
 
 
+def crosses(value: Any) -> bool:
+    """Whether a value crosses whole."""
+
+    def whole(data: Any) -> bool:
+        if type(data) is dict:
+            return data.get("is") != "opaque" and all(map(whole, data.values()))
+        return all(map(whole, data)) if type(data) is list else True
+
+    return whole(encode(value, bytearray()))
+
+
+def plain_attributes(value: Any) -> dict[str, Any]:
+    """The public attributes of a value that are numbers or strings: those that a function held elsewhere has here."""
+    names = [name for name in dir(value) if not name.startswith("_")]
+    return {name: got for name in names if type(got := getattr(value, name)) in (bool, int, float, str)}
+
+
 def decode(data: Any, blob: bytearray, depth: int = 0) -> Any:
     """What `encode` made into data, as new values; ValueError, TypeError or KeyError for anything else."""
     if depth > DEPTH:
