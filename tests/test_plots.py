@@ -89,11 +89,12 @@ def test_a_heatmap_is_centred_on_zero_and_names_its_largest_entry():
     names = {"x_title": "head", "y_title": "layer", "colour_title": "score"}
     picture = plots.heatmap(scores, rows=["L0", "L1"], columns=["H0", "H1"], **names)
     assert (picture.data[0].zmin, picture.data[0].zmax) == (-0.9, 0.9)
-    assert picture.alt == "score by layer and head; largest at L0, H1: 0.9."
+    assert picture.alt == "score by layer and head; farthest from zero at L0, H1: -0.9."
 
 
 def test_a_heatmap_without_negative_entries_begins_at_zero():
     names = {"x_title": "key", "y_title": "query", "colour_title": "attention"}
     picture = plots.heatmap([[0.0, 0.5], [0.2, 0.8]], rows="ab", columns="cd", **names)
     assert (picture.data[0].zmin, picture.data[0].zmax) == (0, 0.8)
+    assert picture.alt == "attention by query and key; largest at b, d: 0.8."
     assert picture.data[0].colorscale[0][1] == "#F5F5F5"

@@ -570,6 +570,11 @@ KINDS = [
         ],
     ),
     (
+        part_of("", lambda W: W.sum(1).argmax(), kind="integer"),
+        lambda W: int(W.sum(1).argmax()),
+        [(lambda W: float(W.sum(1).argmax()), "It returned a float; return an integer.")],
+    ),
+    (
         part_of(("n", ""), lambda W: (W.sum(1), W.sum())),
         lambda W: (W.sum(1), W.sum().item()),
         [

@@ -323,6 +323,17 @@ def minimises_the_logit(scores, writes, best, length):
     return fills(best, least_of(found), length)
 
 
+def forgets_copies_of_best(scores, writes, best, length):
+    return fills(best, least_of(tried(scores, writes, best, length)[:best]), length)
+
+
+def repeats_the_worst_voter(scores, writes, best, length):
+    votes = (scores - scores.max()).exp()[:, None] * (writes[:, best : best + 1] - writes)
+    found = tried(scores, writes, best, length)
+    worst = {int(votes[: best + 1, j].argmin()) for j in range(writes.shape[1]) if j != best}
+    return fills(best, min(sorted(worst), key=found.__getitem__), length)
+
+
 # ---- my_numbers: wrong ----------------------------------------------------------------------------------------------
 
 
@@ -454,6 +465,8 @@ MUTANTS = (
     Mutant("hardest_list", "as_a_pair", tries_pairs),
     Mutant("hardest_list", "own_rival", sets_it_against_itself),
     Mutant("hardest_list", "lowest_logit", minimises_the_logit),
+    Mutant("hardest_list", "below_best", forgets_copies_of_best),
+    Mutant("hardest_list", "worst_vote", repeats_the_worst_voter),
     Mutant("my_numbers", "attention_alone", trusts_attention),
     Mutant("my_numbers", "order_alone", trusts_the_order),
     Mutant("my_numbers", "rows_alone", trusts_the_rows),

@@ -4,11 +4,11 @@
 # One attention head, trained on *pairs* of numbers: say the larger. It gets all 1,024 pairs right.
 # Then it meets lists of five, which it has never seen. Of 20,000 random lists it gets 20,000 right, and 19,999 of ten numbers.
 #
-# Yet there are lists of five that it gets wrong: one in 230,000. You will name some without running the model once.
+# Yet there are lists of five that it gets wrong: one in 230,000. You will know which numbers they have at the top after trying one list in 700.
 #
 # **How does attention compare numbers, and when does it get them wrong?**
 #
-# The control: a second head with the same marks. It has no such list, and you will know that without trying them all.
+# The control: a second head with the same marks at five. It has no such list, and you will know that without trying them all.
 #
 # *40 minutes. You need to know queries, keys and values. Guesses are kept on your machine and never marked.*
 
@@ -168,7 +168,7 @@ for name, table in made.items():
 
 # %% [markdown]
 # `lower` scores 1 and is right about one number: a triangular table has its eigenvalues on the diagonal, and they see nothing beside it.
-# `tilted` scores low and is right about all: most of its eigenvalues turn, and turning counts below the line only.
+# `tilted` scores low and is right about all: its eigenvalues are complex, each with real part 1, and their imaginary parts count below the line only.
 #
 # A score sums up a table and names no failure. So far this is a story about success. Where does it fail?
 #
@@ -199,7 +199,7 @@ puzzle.grade("logits_from", logits_from)
 
 
 # %%
-def counted(lists, d_vocab=END + 1):  # [batch, d_vocab]; the last token, END, is added to each list
+def counted(lists, d_vocab=END + 1):  # [batch, d_vocab]; the last of d_vocab tokens, END, is added to each list
     return F.one_hot(F.pad(lists, (0, 1), value=d_vocab - 1), d_vocab).sum(1).float()
 
 
@@ -233,6 +233,7 @@ def hardest_list(scores: Float[Tensor, "d_vocab"], writes: Float[Tensor, "d_voca
 
     The lead is the logit of best minus the largest other logit. Numbers are 0 to best, in any order and repeated
     as you like; best stands in the list at least once. END, not part of the result, stands behind it.
+    The tables have a size of their own: counted(lists, len(scores)).
     """
     ### BEGIN SOLUTION
     lists = torch.tensor([[best] + [other] * (length - 1) for other in range(best + 1)])
@@ -301,7 +302,7 @@ titles = {"x_title": "largest number", "y_title": "smallest lead, logits"}
 plots.lines(range(32), {name: hardest_leads(heads[name], 5) for name in ("on pairs", "on copies")}, **titles)
 
 # %% [markdown]
-# The tests do not tell the two trained heads apart. The weights do: the second is right on *every* list of five.
+# The tests hardly tell the two trained heads apart. The weights do: the second is right on *every* list of five.
 # There are 1.1 billion lists of ten, and still only 528 to try.
 #
 # ## Intervene
@@ -386,9 +387,9 @@ puzzle.grade("my_numbers", my_numbers)
 # In rot13. Run the cell to decode it, once you have tried a part.
 
 # %% [markdown] reveal="answer"
-# It holds an election. The query is always END, so each number gets a score that knows nothing of the others. The softmax turns scores into weights, exp(score), and every copy in the list votes with its weight for what it writes. The largest wins if its weight beats the rest together. Scores that rise by 0.6 make it worth 1.8 copies of its neighbour; training on pairs asks for no more than one.
+# It holds an election. The query is always END, so each number gets a score that knows nothing of the others. The softmax turns scores into weights, exp(score), and every copy in the list votes with its weight for what it writes. The largest wins if its votes, weight times what it writes, beat the others' together. A score that is higher by 0.6 gives 1.8 times the weight; training on pairs asks for no more than one.
 #
-# Between two candidates the votes add up, so the worst company is the worst voter, again and again, and the hardest list of each number is found by trying one repeated number after the other. A few hundred lists stand for all.
+# Between two candidates, the lead on a mixed list is a weighted mean of the leads on lists where one of the others fills all places. So the smallest lead has one repeated number, and trying them one after the other finds it. A few hundred lists stand for all.
 #
 # Softmax is not argmax, and a mechanism that says "attends to the largest, and copies it" is not finished: it says neither by how much, nor against how many. One that is finished names its failures. Here it named all of them, and no other.
 #
@@ -400,7 +401,7 @@ puzzle.grade("my_numbers", my_numbers)
 # Other lengths, seeds and training lists. How long may lists get before the second head can fail?
 
 # %% open="play"
-played = train([0, 1, 1], steps=600, seed=5)
+played = safe  # or train([0, 1, 1], steps=600, seed=5)
 can_fail = {length: int((hardest_leads(played, length) <= 0).sum()) for length in (2, 3, 4, 5, 10, 20)}
 plots.bars(can_fail, x_title="length", y_title="numbers that can fail")
 
@@ -411,4 +412,4 @@ plots.bars(can_fail, x_title="length", y_title="numbers that can fail")
 # - Problem 3.1: what do the scores of a head look like that *sorts*?
 # - Problem 6.10: where else do copying scores mislead?
 #
-# Copying scores: Elhage et al. (2021), "A Mathematical Framework for Transformer Circuits". Gross et al. (2024, arXiv 2406.11779), "Compact Proofs of Model Performance via Mechanistic Interpretability", prove bounds for max-of-four, where the last number is the query.
+# Copying scores: Elhage et al. (2021), "A Mathematical Framework for Transformer Circuits", who leave out END's own embedding: 1.00 for this head. Gross et al. (2024, arXiv 2406.11779), "Compact Proofs of Model Performance via Mechanistic Interpretability", prove bounds for max-of-four, where the last number is the query.

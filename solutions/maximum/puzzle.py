@@ -148,6 +148,14 @@ def hardest_by(scores, writes, best, length, end=1):
     return picks(lambda logits, best: leads(logits, best).argmin(), scores, writes, best, length, end)
 
 
+def loudest_against(scores, writes, best, length):
+    """Of those that vote worst against best, one for each rival, the one with the smallest lead."""
+    weight = (scores.double() - scores.max()).exp()[: best + 1, None]
+    votes = weight * (writes.double()[: best + 1, best, None] - writes.double()[: best + 1])
+    worst = {int(votes[:, rival].argmin()) for rival in range(votes.shape[1]) if rival != best}
+    return min(sorted(worst), key=lambda r: lead_of(scores, writes, best, [best] + [r] * (length - 1)))
+
+
 RULES = {
     "hardest": hardest_by,
     "easiest": lambda s, w, best, length: picks(lambda logits, b: leads(logits, b).argmax(), s, w, best, length),
@@ -162,6 +170,8 @@ RULES = {
         lambda logits, b: (logits[:b, b] - logits[:b, :b].diagonal()).argmin(), s, w, best, length
     ),
     "lowest_logit": lambda s, w, best, length: picks(lambda logits, b: logits[:, b].argmin(), s, w, best, length),
+    "worst_vote": loudest_against,
+    "below_best": lambda s, w, best, length: picks(lambda logits, b: leads(logits[:b], b).argmin(), s, w, best, length),
 }
 
 
@@ -182,7 +192,10 @@ def hardest_cases(rng):
         scores = 0.5 * torch.arange(n + 1) + torch.randn(n + 1, generator=rng)
         scores[n] = scores[best] + torch.rand((), generator=rng)
         writes = 1.5 * torch.randn(n + 1, n, generator=rng) + 3 * torch.eye(n + 1, n)
+        writes[best, best] -= 5.0 * int(torch.randint(2, (), generator=rng))  # then copies of best itself may do harm
         given = (scores, writes, best, length)
+        if all(repeated(name, *given) == repeated("hardest", *given) for name in {one for one, _ in apart}):
+            continue  # it tells nothing new apart
         lists = {name: repeated(name, *given) for name in RULES}
         behind = {name: lead_of(scores, writes, best, one) for name, one in lists.items()}
         wrong = {name for name in RULES if lists[name] != lists["hardest"]}
@@ -587,6 +600,11 @@ HARDEST_SYMPTOMS = (
         says="You repeat the number that is hardest as a pair. With more copies another may be harder: try it at full length.",
     ),
     Symptom(
+        "below_best",
+        repeats("below_best"),
+        says="You never repeat best itself. Copies of best may be the hardest company: try range(best + 1).",
+    ),
+    Symptom(
         "own_rival",
         repeats("own_rival"),
         says="You compare best with the repeated number only. The largest other logit may be a third number's.",
@@ -595,6 +613,12 @@ HARDEST_SYMPTOMS = (
         "lowest_logit",
         repeats("lowest_logit"),
         says="On this list the logit of best is lowest. Asked for is its lead over the largest other logit.",
+    ),
+    Symptom(
+        "worst_vote",
+        repeats("worst_vote"),
+        says="You repeat the number that votes worst. That decides the sign of a lead, not its size: a loud vote enlarges "
+        "the denominator, too. Compare leads.",
     ),
 )
 
@@ -667,7 +691,7 @@ PUZZLE = Puzzle(
     title="The largest of five",
     question="How does attention compare numbers, and when does it get them wrong?",
     principle="A mechanism that explains the right answers must name the wrong ones: attention scores each token by "
-    "itself and lets every copy vote, so its hardest inputs follow from the weights, before the model is run.",
+    "itself and lets every copy vote, so its hardest inputs follow from the weights, and a few hundred lists stand for all.",
     minutes=40,
     models=(),
     after=("induction_heads",),
@@ -727,7 +751,8 @@ PUZZLE = Puzzle(
             symptoms=HARDEST_SYMPTOMS,
             kind="integer",
             hints=(
-                "Against a given rival every number has a fixed vote. If one of the others votes worse than another, let it take the other's place.",
+                "Take a mixed company apart: let each of its members fill all the places. Against a given rival, the lead on the mixed "
+                "list is a weighted mean of the leads on those lists. Can it be the smallest?",
                 "So the others are all the same number: best + 1 lists remain. Try them all with logits_from.",
                 "counts has a 1 for END, a 1 for best, and length - 1 more for the number that is repeated.",
             ),

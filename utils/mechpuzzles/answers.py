@@ -66,7 +66,8 @@ def _read_numbers(value: Any, returns: str, kind: str) -> torch.Tensor:
     if type(value) is np.ndarray and value.dtype.kind in "fiubc":
         value = torch.from_numpy(np.array(value))
     if type(value) is not torch.Tensor:
-        raise Unreadable(f"It returned {_what(value)}; return {'a tensor' if returns else 'a number'}.")
+        number = "an integer" if kind == "integer" else "a number"
+        raise Unreadable(f"It returned {_what(value)}; return {'a tensor' if returns else number}.")
     if value.dtype not in _DTYPES[kind]:
         wanted = str(_DTYPES[kind][0]).removeprefix("torch.")
         raise Unreadable(

@@ -129,15 +129,10 @@ def heatmap(
         colorbar={"title": {"text": colour_title}},
         texttemplate="%{z:.2f}" if few else None,
     )
-    largest = max(
-        (abs(value), str(r), str(c))
-        for r, row in zip(rows, z, strict=True)
-        for c, value in zip(columns, row, strict=True)
-    )
-    picture = Picture(
-        trace,
-        alt=f"{colour_title} by {y_title} and {x_title}; largest at {largest[1]}, {largest[2]}: {largest[0]:.3g}.",
-    )
+    entries = [(z[i][j], str(row), str(column)) for i, row in enumerate(rows) for j, column in enumerate(columns)]
+    value, row, column = max(entries, key=lambda entry: abs(entry[0]))
+    extreme = f"{'farthest from zero' if signed else 'largest'} at {row}, {column}: {value:.3g}."
+    picture = Picture(trace, alt=f"{colour_title} by {y_title} and {x_title}; {extreme}")
     dress(picture, x_title, y_title)
     picture.update_yaxes(autorange="reversed")
     picture.update_layout(height=max(260, min(640, 90 + 34 * len(z))))
@@ -160,8 +155,9 @@ def dress(picture: Picture, x_title: str, y_title: str) -> None:
         plot_bgcolor=CLEAR,
         legend={"orientation": "h", "x": 0, "y": 1.12},
     )
-    picture.update_xaxes(title={"text": x_title}, zeroline=False, gridcolor=GRID)
-    picture.update_yaxes(title={"text": y_title}, zeroline=False, gridcolor=GRID, automargin=True)
+    grid = {"zeroline": False, "gridcolor": GRID, "automargin": True}  # tilted labels push the title out of their way
+    picture.update_xaxes(title={"text": x_title}, **grid)
+    picture.update_yaxes(title={"text": y_title}, **grid)
 
 
 def _predicted(picture: Picture, prediction: float | int | None) -> Picture:
