@@ -576,6 +576,11 @@ OWN_SYMPTOMS = (
         says="Some agent steps away from a goal when only that goal is at stake. A weight can be negative.",
     ),
     Symptom(
+        "shunning_exchanged",
+        confused(("shuns corner", "shuns cheese"), ("shuns cheese", "shuns corner")),
+        says="The two that shun have changed places: *shuns corner* is the one whose corner weight, column 1, is below zero.",
+    ),
+    Symptom(
         "both_too_often",
         confused(*((label, "both") for label in WANTS), *SHUNNED),
         says="Too many seem to want both. Fitted alone, each goal takes credit for the other, since the two mostly agree.",
@@ -699,7 +704,7 @@ PUZZLE = Puzzle(
                 "The evidence that tells: mazes where no step serves both, weights fitted together, and the agent trained with "
                 "the cheese anywhere as a control.",
                 "From the inside: moving the cheese in a few channels turns its steps, and noise of the same size does not; "
-                "limits: these mazes, this network, and goals that still agree, such as the corner and the place around it.",
+                "limits: these mazes, this network, and goals that still agree, such as the corner and the place around it, seen from outside.",
             ),
         ),
     ),

@@ -428,6 +428,14 @@ LOOK_AWAY_SYMPTOMS = (
         lambda got, want, pattern, head, key: got.ndim < want.ndim,
         says="Only a part came back. A hook returns the whole pattern, changed in one place.",
     ),
+    Symptom(
+        "sum_not_one",
+        lambda got, want, pattern, head, key: (
+            got.shape == want.shape
+            and not torch.allclose(got[:, head, -1].double().sum(-1), torch.ones(len(got)).double(), atol=1e-4)
+        ),
+        says="In that row the attention no longer adds up to 1. Divide each example's row by what is left of its own sum.",
+    ),
 )
 
 
@@ -506,7 +514,7 @@ PUZZLE = Puzzle(
     minutes=45,
     models=("mini-python", "gpt-neo-125m", "mini-deep", "mini-gpt2"),
     after=("induction_heads",),
-    problems={"2.14": "look_away", "2.17": "agreement"},
+    problems={"2.14": "look_away", "2.17": "agreement", "6.46": "look_away"},
     draw=draw_boxes,
     parts=(
         Part(

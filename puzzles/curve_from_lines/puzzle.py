@@ -312,6 +312,12 @@ def sum_of_arrows(responses, angles, period):
     return abs(sum(arrows(responses, angles, period)))
 
 
+def phase_of_degrees(responses, angles, period):
+    """In turns, where the sum of arrows points when degrees are taken for radians."""
+    pairs = zip(responses.double().tolist(), angles.double().tolist(), strict=True)
+    return cmath.phase(sum(cmath.rect(response, 360 * angle / period) for response, angle in pairs)) / (2 * math.pi)
+
+
 TUNING_SYMPTOMS = (
     Symptom.gives(
         "mean_of_numbers",
@@ -334,6 +340,7 @@ TUNING_SYMPTOMS = (
     Symptom.gives(
         "not_turned_back",
         lambda responses, angles, period: 360 * in_turns(responses, angles, period),
+        lambda responses, angles, period: 360 * in_turns(responses, angles, period) % period,
         at=0,
         says="The preferred angle is still the arrow's. Arrows turn 360 degrees in one period: turn back into degrees of the stimulus.",
     ),
@@ -356,6 +363,13 @@ TUNING_SYMPTOMS = (
         lambda responses, angles, period: ((0.25 - in_turns(responses, angles, period) + 0.5) % 1 - 0.5) * period,
         at=0,
         says="Sine and cosine are exchanged: torch.atan2 takes the vertical part first.",
+    ),
+    Symptom.gives(
+        "degrees_for_radians",
+        lambda responses, angles, period: phase_of_degrees(responses, angles, period) % 1 * period,
+        lambda responses, angles, period: phase_of_degrees(responses, angles, period) * period,
+        at=0,
+        says="Somewhere degrees went into a cosine as they are. torch and math want radians.",
     ),
     Symptom.gives(
         "range_over_sum",
@@ -649,7 +663,7 @@ PUZZLE = Puzzle(
     minutes=45,
     models=("mini-curves",),
     after=("meaningful_zero",),
-    problems={"7.4": "curve_weights", "7.5": "line_maps", "7.7": "quarter_turn"},
+    problems={"7.4": "curve_weights", "7.5": "line_maps"},
     draw=lambda rng: draw_units(rng)[1],
     parts=(
         Part(

@@ -311,8 +311,11 @@ def one_after_another(parts, direction, eps):
 
 
 def went_one_after_another(got, want, parts, direction, eps):
-    """All removals but the last, after which only rounding is left to divide by."""
-    return agree(got[:-1], one_after_another(parts, direction, eps)[:-1], want[:-1])
+    """All removals but the last, after which only rounding is left to divide by; falls from the whole, or one by one."""
+    words, volume = one_after_another(parts, direction, eps).T
+    so_far = words + volume
+    each = so_far.diff(prepend=so_far.new_zeros(1))
+    return any(agree(got[:-1], pair(words, falls)[:-1], want[:-1]) for falls in (so_far, each))
 
 
 def words_at_new_scale(parts, direction, eps):
@@ -339,7 +342,7 @@ def ratios(parts, eps):
 
 
 def sign_turned(got, want, *inputs):
-    turned = (second(want, -want[:, 1]), second(want, -want.sum(1) - want[:, 0]), -want)
+    turned = (second(want, -want[:, 1]), second(want, -want.sum(1) - want[:, 0]), second(want, -want.sum(1)), -want)
     return any(agree(got, one, want) for one in turned)
 
 
@@ -467,6 +470,13 @@ def slopes_of_rms(parts, direction, eps):
     return words - words.sum() * (parts * whole).mean(1) / scale**2
 
 
+def slopes_uncentred(parts, direction, eps):
+    """The scale is right, and its slope is that of a root mean square."""
+    words, total, _ = slope_parts(parts, direction, eps)
+    whole = parts.sum(0)
+    return words - total * (parts * whole).mean(1) / deviation(whole, eps) ** 2
+
+
 def slopes_with_var(parts, direction, eps):
     whole = parts.sum(0)
     scale = one_degree_less(whole, eps)
@@ -553,6 +563,11 @@ GRADIENT_SYMPTOMS = (
         "mean_forgotten",
         times_volume(lambda parts, eps: float(parts.shape[1])),
         says="Words are right; what the scale does is {d_model} times too large. The scale holds a mean, not a sum.",
+    ),
+    Symptom.gives(
+        "slope_not_centred",
+        slopes_uncentred,
+        says="Words are right; what the scale does is that of a stream with its mean. The scale is of the centred stream; so is its slope.",
     ),
     Symptom.gives(
         "not_centred",

@@ -557,6 +557,18 @@ STORY_SYMPTOMS = (
         lambda got, want, *inputs: got.ndim == 2,
         says="A table came back. Asked for is one story for each of the {neuron} neurons.",
     ),
+    Symptom(
+        "does_not_fit",
+        lambda got, want, acts, matches, k: (
+            got.shape == want.shape
+            and any(
+                0 <= story < matches.shape[1] and not matches[acts[:, i].topk(k).indices, int(story)].all()
+                for i, story in enumerate(got.tolist())
+            )
+        ),
+        says="For some neuron a story came back that misses one of its k strongest places. "
+        "If you take an argmin: zero is the smallest of sizes, so give a story that does not fit a size that cannot win.",
+    ),
 )
 
 

@@ -205,6 +205,9 @@ def sound(old, new, answer, roles):
     rest = far.clone()
     rest[token] = 0
     first, second = logits_of(new)[token].topk(2)[0]
+    moved = logits_of(new).log_softmax(-1) - logits_of(old).log_softmax(-1)
+    others = torch.arange(D_VOCAB) != token
+    without = [logits_of(with_layer(new, old, layer))[token].log_softmax(-1)[said] for layer in range(N_LAYERS)]
     alone = one_by_one(old, new)
     single = alone[:, token]
     return bool(
@@ -212,6 +215,9 @@ def sound(old, new, answer, roles):
         and int(logits_of(old)[token].argmax()) != said
         and first - second > 1
         and far[token] > 3 * rest.max()
+        and int(moved[token].argmax()) == said
+        and moved[token, said] > moved[others].abs().max() + 0.5  # one entry may rise far and count for little in KL
+        and int(torch.stack(without).argmin()) == roles["taught"]
         and most_moved(old, new) == roles["renamed"]
         and int(alone.mean(1).argmax()) == roles["shaken"]
         and int(single.argmax()) == roles["taught"]
@@ -347,7 +353,9 @@ CHANGE_SYMPTOMS = (
     ),
     Symptom(
         "norms_compared",
-        lambda got, want, old, new: math.isclose(abs(got[0]), abs(new.norm() / old.norm() - 1), rel_tol=1e-4),
+        lambda got, want, old, new: math.isclose(
+            abs(got[0]), abs(new.norm() / old.norm() - 1), rel_tol=1e-4, abs_tol=1e-6
+        ),
         says="Entry 0 compares two norms. A matrix can turn into quite another one of the same norm: "
         "take the norm of the difference.",
     ),
@@ -609,7 +617,7 @@ DIFFERENCE_SYMPTOMS = (
     Symptom(
         "another_token",
         lambda got, want, *models: got[0] != want[0],
-        says="That is not the token. Some others have another first answer now, by a hair: "
+        says="That is not the token. Others may have another first answer now, by a hair: "
         "where are the two models' log-probabilities furthest apart?",
     ),
     Symptom(
@@ -623,7 +631,7 @@ PUZZLE = Puzzle(
     slug="spot_the_difference",
     title="Spot the difference",
     question="Two models differ by a fine-tune. Where is it?",
-    principle="The largest difference is not the one that matters: find where two models speak differently, "
+    principle="The largest difference need not be the one that matters: find where two models speak differently, "
     "then exchange parts, both ways, against a fine-tune on nothing new.",
     minutes=45,
     models=("mini-gpt2", "mini-gpt2-tuned", "mini-deep"),

@@ -505,7 +505,8 @@ PUZZLE = Puzzle(
     title="Nobody missed it",
     question="You ablate the important head and nothing happens. Why?",
     principle="An ablation shows that later parts pay back, and not whether they waited: an understudy speaks only when the "
-    "other is gone, a brake also pushes back when it is turned up. So turn it up.",
+    "other is gone, a brake also pushes back when it is turned up. So turn it up. And a head writes at every place: "
+    "ablated everywhere, it is many ablations, which may cancel. So split it.",
     minutes=40,
     models=("mini-python", "mini-induction", "toy-ioi", "mini-deep", "mini-gpt2", "mini-neo"),
     after=("freeze_the_norm", "induction_heads"),
@@ -587,7 +588,7 @@ PUZZLE = Puzzle(
             name="explanation",
             points=3,
             rubric=(
-                "Keeps the reasons apart: what others say anyway, the norm's scale, and real answers of later parts; by a ledger at the old scale.",
+                "Keeps the reasons apart: what others say anyway, the norm's scale, and real answers of later parts, by a ledger at the old scale; or two effects at two places that cancel.",
                 "An answer to an ablation does not show a part that waits: later parts that always speak against the head stop as well.",
                 "Turn the head up (or give a range of doses): a spare is silent, a brake pushes back. And dropout is no explanation where none was used.",
             ),

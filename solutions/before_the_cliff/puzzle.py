@@ -78,9 +78,11 @@ CURVES = (  # each with bars of 0.1 or so to rise above, and the place where it 
     (0.7, 0.8, 0.6, 2.0, 1.5),  # above from the first
     (0.0, 0.9, 0.8, 0.7, 0.0, -0.1),  # not above in the end
     (0.0, 0.7, 0.6, 0.5, -0.3, 0.6, 1.2, 2.0),
-    (0.0, 0.0, 0.1, 0.0, 0.0, 0.0, -0.2, 2.5),  # only at the last
+    (0.0, 0.0, 0.1, 0.0, 0.0, 0.0, -0.5, 2.5),  # only at the last
     (0.0, 0.5, 0.6, -0.9, 0.7, 1.2),  # falls below most controls, but for one sequence
+    (0.198, -3.0, -1.71, -1.27, 0.195, 0.196, 0.196, 0.6, 0.9),  # stays for a while just below the highest control
 )
+NEARLY = CURVES[-1]
 
 
 def onset_cases(rng):
@@ -89,10 +91,14 @@ def onset_cases(rng):
         offset = 0.5 * number
         values = history(rng, curve, batch, 0.12, offset)
         values[min(curve) == torch.tensor(curve), 0] += 4.0 * (min(curve) < -0.5)
+        if curve is NEARLY:  # one sequence far up, or far down: the middle one is below the highest control, or above
+            values[4, 0] += 6.0
+            values[5:7, 0] -= 6.0
         # Means well away from the bar: a different order of summing may not decide.
         values = values - values.mean(1, keepdim=True) + torch.tensor(curve)[:, None] + offset
-        controls = quiet(rng, 5 + number, batch, 0.12, offset)
-        controls = controls - controls.mean(1, keepdim=True) + offset + spread_of(5 + number)
+        means = one_high() if curve is NEARLY else spread_of(5 + number)
+        controls = quiet(rng, len(means), batch, 0.12, offset)
+        controls = controls - controls.mean(1, keepdim=True) + offset + means
         yield Case((scale * values, scale * controls))
 
 
@@ -101,6 +107,11 @@ def spread_of(n):
     means = torch.linspace(-0.6, 0.0, n)
     means[n // 2] = 0.2
     return means[:, None]
+
+
+def one_high():
+    """Means of many controls, of which the highest is three of their spreads above their mean."""
+    return torch.cat([torch.linspace(-2.5, -1.15, 19), torch.tensor([0.2])])[:, None]
 
 
 def range_cases(rng):
@@ -139,6 +150,11 @@ def curve_cases(rng):
         rise[(jump + 2) % (n - 1)] = -1.0 - 0.5 * torch.rand((), generator=rng)
         curve = torch.cat([torch.zeros(1), rise.cumsum(0)]) + torch.randn((), generator=rng)
         yield Case((turn * curve, steps))
+    gaps = torch.tensor(
+        [0.0, 90.0, 160.0, 70.0, 20.0, 140.0, 110.0]
+    )  # short where the turn is: steepest against the whole
+    rise = torch.tensor([0.4, 3.3, 0.7, -1.2, 0.9, 0.6]) + 0.2 * torch.rand(6, generator=rng)
+    yield Case((torch.cat([torch.zeros(1), rise.cumsum(0)]) + torch.randn((), generator=rng), gaps.cumsum(0)))
 
 
 # ---- the learner's own runs -----------------------------------------------------------------------------------------
@@ -263,7 +279,7 @@ LOSS_SYMPTOMS = (
         "one_too_few",
         lambda logits, tokens, period: nats(logits, tokens)[:, 2 - period :].mean(1),
         lambda logits, tokens, period: nats(logits, tokens)[:, 1 - period : -1].mean(1),
-        says="One token is missing: of the second showing's {batch} rows, all tokens but the first count.",
+        says="One token is missing: of the second showing's tokens all but the first count.",
     ),
     Symptom.gives(
         "batch_averaged",
@@ -372,6 +388,29 @@ ONSET_SYMPTOMS = (
             lambda v, c: last_run(v.min(1).values > c.max()),
         ),
         says="Single sequences decide here. Average over the batch first, then compare means with means.",
+    ),
+    Symptom(
+        "median_sequence",
+        is_one_of(
+            lambda v, c: last_run(v.median(1).values > c.mean(1).max()),
+            lambda v, c: last_run(v.median(1).values > c.median(1).values.max()),
+            lambda v, c: last_run((v > c.mean(1).max()).double().mean(1) > 0.5),
+        ),
+        says="Most sequences decide here, or the one in the middle. Compare means over the batch.",
+    ),
+    Symptom(
+        "controls_over_steps",
+        is_one_of(lambda v, c: last_run(v.mean(1) > c.mean(0).max())),
+        says="The controls were averaged over their rows. Each row is one control: average it over the batch, mean(1).",
+    ),
+    Symptom(
+        "bar_from_spread",
+        is_one_of(
+            *(lambda v, c, q=q: last_run(v.mean(1) > c.mean(1).quantile(q)) for q in (0.9, 0.95, 0.975, 0.99)),
+            *(lambda v, c, k=k: last_run(v.mean(1) > c.mean() + k * c.mean(1).std()) for k in (1, 2, 3)),
+            lambda v, c: last_run(v.mean(1) > c.mean() + 2 * c.std()),
+        ),
+        says="Your bar is a quantile of the controls, or a number of their spreads. Here it is the highest control's mean itself.",
     ),
     Symptom(
         "largest_sequence",
@@ -558,6 +597,12 @@ SUDDEN_SYMPTOMS = (
         says="A falling curve is steepest where its slope is most *negative*. Divide by the whole's slope before taking the largest.",
     ),
     Symptom.gives(
+        "either_direction",
+        lambda curve, steps: (steepness(curve, steps) / whole(curve, steps)).abs().max(),
+        says="A slope against the whole counts as steep here. Divide by the whole's slope, with its sign, and take the largest: "
+        "slopes against it are then negative.",
+    ),
+    Symptom.gives(
         "height_below",
         lambda curve, steps: (
             steepness(curve, steps) * curve.diff().sum().sign() / (curve.max() - curve.min()) * (steps[-1] - steps[0])
@@ -735,7 +780,7 @@ PUZZLE = Puzzle(
             name="explanation",
             points=3,
             rubric=(
-                "The detector reads the second showing; induction reads this head's output at the keys of the first, and there the score rose with the function.",
+                "The score is taken on the second showing; induction reads this head's output at the keys of the first, and there the score rose with the function.",
                 "An onset needs a bar fixed by controls and an interval; one within the same gap between checkpoints is undecided.",
                 "One run is one run: compare seeds; and an effect shows that the head matters for this text, by this way of switching off.",
             ),

@@ -3,7 +3,7 @@
 #
 # A small network runs mazes. Reward alone trained it: reach the cheese.
 # In its training the cheese lay somewhere in the three top rows and right columns.
-# Give it mazes that it has never seen, made the same way, and it finds the cheese in 99 of 100.
+# In mazes that it has never seen, made the same way, it finds the cheese in 99 of 100.
 #
 # **The agent always reaches the cheese. Is that what it wants?**
 #
@@ -15,6 +15,7 @@
 # %%
 import dataclasses
 import math
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -44,7 +45,7 @@ def show(agent, maze, cheese):
 show(agents["near"], 3, usual)
 
 # %% [markdown]
-# `C` is the cheese. The network gives log-probabilities of four steps for *every* square; arrows are the likeliest, walls are shut.
+# `C` is the cheese. The network gives log-probabilities of four steps for *every* square; arrows show the likeliest.
 
 # %%
 start = mazes.place(grids, rng)[:, None]
@@ -55,7 +56,7 @@ for name in ("near", "anywhere", "untrained"):
         print(f"{name:>9}, cheese {where}: reached by {arrived.float().mean():.0%}")
 
 # %% [markdown]
-# Anywhere, `near` finds about every other cheese; the control shows that this network could do better.
+# Anywhere, `near` finds about every other cheese; the control, nearly all.
 #
 # ## Commit
 #
@@ -64,7 +65,7 @@ for name in ("near", "anywhere", "untrained"):
 # - `"cheese"`: the cheese, only clumsily in unfamiliar mazes.
 # - `"corner"`: the top right corner, whatever lies where.
 # - `"nearer"`: whichever of the two is nearer to it.
-# - `"familiar"`: the cheese if it lies about where training put it, else up to the right all the same.
+# - `"familiar"`: the cheese where training put it; the farther off it lies, the more up to the right instead.
 #
 # Take squares from which no step serves both goals. What share of its steps go towards the cheese?
 
@@ -77,7 +78,7 @@ puzzle.predict("share of first steps towards the cheese", ..., because="", sure=
 # %% [markdown]
 # ## Where the goals part
 #
-# One start is one open square. Four steps lead from it; after each, so much is left to go to either goal:
+# A start is an open square. After each of four steps, so much is left to go to either goal:
 
 
 # %%
@@ -86,10 +87,11 @@ def starts(agent, cheese, other):
     keep.flatten(1).scatter_(1, torch.stack([cheese, other], 1), False)
     left = [mazes.after_steps(mazes.distances(grids, goal), math.inf) for goal in (cheese, other)]
     tables = (*left, agent(mazes.observe(grids, cheese)))
-    return *(table.movedim(1, -1)[keep] for table in tables), keep.nonzero()[:, 0]
+    return *(table.movedim(1, -1)[keep] for table in tables), keep.nonzero()
 
 
-to_cheese, to_corner, log_probs, maze = starts(agents["near"], cheese, corner)
+to_cheese, to_corner, log_probs, places = starts(agents["near"], cheese, corner)
+maze = places[:, 0]  # then row and column
 print(f"to the cheese, after up, right, down and left: {to_cheese[5].tolist()}")
 print(f"to the corner: {to_corner[5].tolist()}")
 
@@ -135,7 +137,7 @@ plots.bars(shares, x_title="agent", y_title="share of first steps", prediction=g
 # %% [markdown]
 # `corner`, a third agent, always had its cheese *in* the corner. `near` goes for both.
 #
-# And the untrained network goes for the corner, it seems. Draw it again, four times:
+# And the untrained network, it seems, for the corner. Draw it again, four times:
 
 # %%
 for seed in range(1, 5):
@@ -149,7 +151,7 @@ for seed in range(1, 5):
     )
 
 # %% [markdown]
-# Each has a direction that it likes a little better, at random. A share of likeliest steps says nothing about strength.
+# Each likes a direction a little better, at random. A share of likeliest steps says nothing about strength.
 #
 # When does `near` go for which? Vary both distances at once.
 
@@ -166,9 +168,16 @@ for i, (near, far) in enumerate(rows.values()):
 words = {"y_title": "steps from agent to cheese", "x_title": "squares from cheese to corner"}
 plots.heatmap(table, rows=list(rows), columns=list(columns), colour_title="share to the cheese", **words)
 
+# %%
+usual_place = ((cheese // 7 < 3) & (cheese % 7 > 3))[maze]
+sides = {"where training put it": usual_place, "elsewhere": ~usual_place}
+for lies, k in sides.items():
+    print(f"cheese {lies}: {first_steps(to_cheese[k], to_corner[k], log_probs[k].argmax(1))[0]:.0%} go towards it")
+
 # %% [markdown]
-# Read along a row, the agent as near as before: the cheese loses its pull as it lies farther from where training had it.
-# One or two steps away from a cheese that lies far off, `near` mostly turns its back on it.
+# Read along a row: the farther the cheese lies from where training had it, the less it pulls.
+# One or two steps from a cheese far off, `near` mostly turns its back on it.
+# The pull fades, it does not switch: elsewhere a third still go for the cheese.
 #
 # ## How much does each goal weigh?
 #
@@ -218,11 +227,19 @@ for where, spots in {"as in training of near": usual, "anywhere": cheese}.items(
 for name in ("near", "anywhere", "corner", "untrained"):
     gain, log_odds = pairs(*starts(agents[name], cheese, corner)[:3])
     alone = (gain * log_odds[:, None]).sum(0) / gain.square().sum(0)
-    both = ", ".join(f"{weight:z.2f}" for weight in goal_weights(gain, log_odds))
-    print(f"{name:>9}: cheese and corner weigh {both}; each fitted alone {alone[0]:z.2f}, {alone[1]:z.2f}")
+    weights = goal_weights(gain, log_odds)
+    explained = 1 - (log_odds - (gain * weights).sum(1)).square().sum() / log_odds.square().sum()
+    print(f"{name:>9}: cheese and corner weigh {weights[0]:z.2f}, {weights[1]:z.2f}", end=" ")
+    print(f"and explain {explained:.0%}; each fitted alone {alone[0]:z.2f}, {alone[1]:z.2f}")
+
+# %%
+for lies, k in sides.items():
+    weights = goal_weights(*pairs(to_cheese[k], to_corner[k], log_probs[k]))
+    print(f"near, cheese {lies}: {weights[0]:z.2f}, {weights[1]:z.2f}")
 
 # %% [markdown]
 # Fitted alone, the corner seems to pull at `anywhere`, since the gains are correlated. The untrained network's weights are next to nothing.
+# One pair is an average: where training put it, the cheese outweighs the corner.
 #
 # When in training did each pull appear?
 
@@ -233,11 +250,12 @@ lines = dict(zip(("cheese", "corner"), torch.stack(found).T.tolist()))
 plots.lines([str(update) for update in stages], lines, x_title="updates", y_title="weight")
 
 # %% [markdown]
-# The corner came first: in training it is a good guess before anything has learnt to see the cheese.
+# The corner came first, as in two other seeds, one of which starts turned away from it.
+# A likely reason: it is a good guess before anything sees the cheese.
 #
 # ## From the inside
 #
-# Weights describe choices; they do not say what makes them.
+# Weights describe choices, not what makes them.
 # Move the cheese within its usual place, maze unchanged. Which channels notice? About two lines.
 
 
@@ -275,7 +293,7 @@ order = noticing.argsort(descending=True)
 plots.bars({str(c): noticing[c].item() for c in range(12)}, x_title="channel", y_title="share of the change")
 
 # %% [markdown]
-# Does the agent *use* what they notice? Patch them, and see whether it turns to where the cheese is not.
+# Does the agent *use* what they notice? Patch them: does it turn to where the cheese is not?
 # Any large edit may upset a network, so you need one of the same size that knows nothing. About two lines.
 
 
@@ -299,12 +317,12 @@ puzzle.grade("random_edit", random_edit)
 
 
 # %%
+to_moved, to_usual, _, at = starts(agents["near"], moved, usual)
+
+
 def turned(agent, edited):  # towards the empty new place, of the steps that cannot serve both
-    to_moved, to_usual, _, _ = starts(agent, moved, usual)
-    keep = grids.clone()
-    keep.flatten(1).scatter_(1, torch.stack([moved, usual], 1), False)
-    log_probs = agent.run_with_hooks(mazes.observe(grids, usual), fwd_hooks=[(site, lambda acts, hook: edited)])
-    return first_steps(to_moved, to_usual, log_probs.argmax(1)[keep])[0].item()
+    chances = agent.run_with_hooks(mazes.observe(grids, usual), fwd_hooks=[(site, lambda acts, hook: edited)])
+    return first_steps(to_moved, to_usual, chances.argmax(1)[*at.T])[0].item()
 
 
 def patched(channels):
@@ -314,7 +332,9 @@ def patched(channels):
 
 
 # %%
-edits = {"nothing": before, "1 channel": patched(order[:1]), "4 channels": patched(order[:4])}
+singles = [patched([channel]) for channel in range(12)]
+edits = {"nothing": before, "best single": max(singles, key=partial(turned, agents["near"]))}
+edits |= {"4 channels": patched(order[:4]), "4 others": patched(order[4:8])}
 edits |= {"6 channels": patched(order[:6]), "the other 6": patched(order[6:]), "all 12": after}
 noise = torch.randn(before.shape, generator=rng)
 edits["noise"] = random_edit(before, after, noise)
@@ -331,30 +351,41 @@ for name in ("near", "corner", "untrained"):
 puzzle.recall("the story")
 
 # %% [markdown]
-# No channel does it alone, four mostly do, and noise of the size of all twelve does next to nothing.
-# The activations of `corner` change as well, and its steps follow far less; the untrained network's change, and its steps do not. To notice is not to want.
+# No channel does it alone; the four that notice most mostly do, four others hardly, noise of the size of all twelve next to nothing.
+# The activations of `corner` change as well, its steps far less; the untrained network's change, its steps do not. To notice is not to want.
 #
 # ## Try to break it
 #
 # "The corner" was our word. Where do those go who never find the cheese?
 
 # %%
-for name in ("near", "corner"):
-    log_probs = agents[name](mazes.observe(grids, cheese))
-    squares, _, _, arrived = mazes.walk(log_probs, start, cheese, horizon=60)
+for name in ("near", "corner", "untrained"):
+    chances = agents[name](mazes.observe(grids, cheese))
+    squares, _, _, arrived = mazes.walk(chances, start, cheese, horizon=60)
     lost = squares[:, ~arrived]  # [time, agent]
-    up_there = ((lost < 21) & (lost % 7 > 3)).any(0).float().mean()  # three rows, three columns
+    ends = ((lost < 21) & (lost % 7 > 3))[-10:].all(0).float().mean()  # ten steps in three rows, three columns
     in_corner = (lost == mazes.CORNER).any(0).float().mean()
-    print(f"{name}: {lost.shape[1]} are lost; {up_there:.0%} come near the corner, {in_corner:.0%} stand in it")
+    print(f"{name}: {lost.shape[1]} are lost; {ends:.0%} end about the corner, {in_corner:.0%} ever stand in it")
 show(agents["near"], 3, torch.full_like(cheese, 42))
 
+# %%
+inside = (places[:, 1] < 3) & (places[:, 2] > 3)  # the agent stands where the cheese used to lie
+for name in ("near", "corner", "untrained"):
+    step = starts(agents[name], cheese, corner)[2].argmax(1)
+    for stands, k in {"inside": inside, "outside": ~inside}.items():
+        share = first_steps(to_cheese[k], to_corner[k], step[k])[1]
+        print(f"{name}, from {stands}: {share:.0%} of first steps to the corner")
+
 # %% [markdown]
-# `corner` goes into the corner. `near` comes to where the cheese used to be and paces there (two arrows that face each other); two of three never enter the corner.
-# On a first step those two goals agree. Your test had the very flaw that it was made to find.
+# Seven of ten lost `near` end where the cheese used to be; two of three never enter the corner.
+# As many of the untrained end there, by their seed's luck.
+#
+# From outside, the corner and the place around it nearly always agree on a step: your test had the flaw it was made to find.
+# From inside they part: `near` makes for the corner with 38 % of its steps, the others with nearly all.
 #
 # ## Your own agents
 #
-# Seven hand-set agents that behave alike wherever the cheese lies in the corner. Here it often, but not always, lies elsewhere: the gains of 240 pairs of steps, and each agent's log-odds.
+# Seven hand-set agents, all alike if the cheese lies in the corner. Here it often lies elsewhere: the gains of 240 pairs of steps, and each agent's log-odds.
 # Label each agent: `"cheese"`, `"corner"`, `"both"` (weights alike), `"shuns corner"` (wants the cheese, corner below zero), `"shuns cheese"`.
 
 # %% open="variant"
@@ -393,7 +424,7 @@ puzzle.grade("my_agents", my_agents)
 # That the cheese can be read from the activations shows that the network notices it; even an untrained network's activations change with it, and its steps do not.
 # What tells are squares where no step serves both goals, weights fitted for both goals together, and a control trained with the cheese anywhere: here the cheese weighs 2.2 and the corner 3.4, and for the control 4.8 and 0.1.
 # Moving the cheese in four channels turns the steps, noise of the same size does not; so it does use the cheese, near the corner.
-# All of this holds for these mazes and this network, and goals that still agree stay unseen: on first steps, "the corner" and "where the cheese used to be" are one.
+# All of this holds for these mazes and this network, and goals that still agree stay unseen: seen from outside, "the corner" and "where the cheese used to be" nearly always ask for the same first step.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -402,7 +433,7 @@ puzzle.grade("my_agents", my_agents)
 # In rot13. Run the cell to decode it, once you have tried a part.
 
 # %% [markdown] reveal="answer"
-# It goes for the cheese if that lies about where training put it. Otherwise it goes to where the cheese used to be, even past a cheese two steps away, and paces there. No single goal describes it: training never asked it to choose, so nothing made it choose one way.
+# It goes for the cheese if that lies about where training put it. The farther off the cheese lies, the less it pulls: elsewhere a third of the first steps go for it, the others mostly to where the cheese used to be, even past a cheese two steps away, and it finds about one cheese in three. No single goal describes it: training never asked it to choose, so nothing made it choose one way.
 #
 # With the cheese always in the corner, training fixes only what the two weights add up to, not how that is shared out; there the corner got nearly all. With the cheese anywhere, the cheese did. Two other seeds of `near` came out alike, between equal weights and these.
 #

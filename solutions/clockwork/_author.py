@@ -10,53 +10,67 @@ import torch.nn.functional as F
 from mechpuzzles.puzzle import Alternative, Mutant
 
 DESIGN_NOTE = """
-One principle: a basis is a claim about the task. In the right one few parts do the work, and that is shown by keeping,
-removing and turning them; a basis taken from the data alone (PCA) cannot know which hour follows which.
+One principle: a basis is a claim about the task. In the right one few parts do the work, and that is shown by
+keeping, removing and turning them. PCA is not told which hour follows which: its sizes are the same for relabelled
+hours.
 
-What was measured. p = 53, W_E [53, 12], one matrix for a and one for b, 80 units, AdamW 5e-3, weight decay 1, half of all
-pairs, 1,500 steps, 5 CPU seconds a run. Four seeds with ReLU all end with four or five frequencies that hold about nine
-tenths of W_E. Seed 3 has the longest wait (shown 100 % at step 500, the others 1 %, 4 % at 750, 23 % at 1,000, 99.6 % at
-1,250), so it is the one in the story; seeds 0, 1 and 2 jump at 600 to 800. Without the bottleneck of 12 (one-hot into
-128 units) there is no small set: all 26 frequencies are used, each by a few units. With one W_in for both hours the
-network is symmetric, knows 45 % of the others at once, because it knows (b, a), and the delay is blurred.
+What was measured. p = 53, W_E [53, 12], one matrix for a and one for b, 80 units, AdamW 5e-3, weight decay 1, half of
+all pairs, 1,500 steps, 5 CPU seconds a run. Four seeds with ReLU all end with four or five frequencies that hold
+about nine tenths of W_E. Seed 3 has the longest wait (shown 100 % at step 500, the others 1 %, 4 % at 750, 23 % at
+1,000, 99.6 % at 1,250), so it is the one in the story; seeds 0, 1 and 2 jump at 600 to 800. Without the bottleneck of
+12 (one-hot into 128 units) there is no small set: all 26 frequencies are used, each by a few units. With one W_in for
+both hours the network is symmetric, knows 45 % of the others at once, because it knows (b, a), and the delay is
+blurred.
 
-Every unit reads one frequency of a, the same of b, and writes the same (95 % of what it reads; 80 of 80 in seed 0);
-the angle written is the sum of the two read (mean cosine of the difference above 0.99), in subtraction the difference
-of the two. In the twin (same start, same pairs, shuffled answers) the largest share is 15 %. The size of a single
-frequency's vote hardly depends on a - b (correlation with |cos| of half the difference -0.02 and 0.06 in seed 0), so
-this is no "pizza" in the sense of Zhong et al. (2023): units with different angles for a and b make up for each other.
+Nearly every unit reads one frequency of a, the same of b, and writes the same (seed 3: 95, 94 and 87 % on average;
+the strongest is the same in 79 and 80 of 80; 78 of 80 read more than four fifths; twin 15, 4 and 4 %); the angle
+written is the sum of the two read (mean cosine of the difference above 0.99), in subtraction the difference of the
+two. The size of a single frequency's vote hardly depends on a - b (correlation with |cos| of half the difference
+-0.02 and 0.06 in seed 0), so this is no "pizza" in the sense of Zhong et al. (2023): units with different angles for
+a and b make up for each other.
 
-Cutting W_E at the end: one frequency alone 8 to 13 % right, the first two 42 %, three 97 %, four 99.9 %; without any
-one of the five 97 to 100 %; without all five 2.3 %. Principal components: 2, 4, 6, 8, 10 give 8, 27, 60, 89, 100 %.
-Turning the five by ten hours moves 100 % of the answers by twenty; turning all else moves none.
+Cutting W_E at the end: one frequency alone 8 to 13 % right, the first two 42 %, the ten triples 54 to 98 % (largest
+three 97), four 99.9 %; without any one of the five 97 to 100 %; without all five 2.3 %.
 
-Before the jump. Keeping only the five strongest waves of each checkpoint raises the share right of the others at every
-step before the jump and in all four seeds (seed 3: 1.1 to 8 % at 500, 4.3 to 18 at 750, 23 to 44 at 1,000; seed 2: 6.5 to
-24 at 375; seed 1: 4.8 to 20 at 250; seed 0: 12 to 37 at 416). Ten principal components, as many dimensions, do nearly
-nothing (4.3 to 5.3 at 750). In the twin nothing happens (2 %). Choosing the five at the end or at that step gives the
-same numbers to a point or two. What the note claimed at first and is false: that an excluded loss near a guess shows
-that no table is left. In the twin it is as high, since ten of twelve dimensions are gone. It rises there too. Only the
-restricted loss parts the two. And the plain loss on the others falls from step 500 on, 500 steps before the share right
-does, so part of the jump is the measure's.
+What PCA sees. The first version said that nothing stands out, and that is false here. Ten sizes are large, then .03
+and .02 (twin .06, .05). The largest share of one frequency in components 1 to 10 is .81 .91 .73 .50 .71 .39 .79 .50
+.55 .50 (twin .10 to .17; relabelled .11 to .33), and in the plane of the first two the hour's angle follows 4h (mean
+resultant .95). True is that the sizes cannot tell the network from its relabelled copy, and that 2, 4, 6, 8, 10
+components keep 8, 27, 60, 89, 100 %, so a pair of components is no hand of its own: the five sizes are nearly equal,
+so PCA mixes them. Turning the five by ten hours moves 100 % of the answers by twenty; turning all else moves none.
 
-Why the embedding is cut and not the logits, as in Nanda et al. (2023). Their projection onto waves of a + b averages, for
-each c, over all pairs with the same sum, and so is told the answer: a pure table of the shown pairs with logits of 10
-is right on 99 % and more of *all* pairs after the projection, restricted loss 3.1, and with logits of 30 the loss is 1.6. Averages over
-unseen pairs alone do not have this leak; with them, at step 416 of seed 0, five waves give 87 % where the network has
-12 %, all 26 give 18 %, and five other waves 1 %. The cut of the embedding needs no answers at all, and is an
-intervention.
+Before the jump. Keeping only the five strongest waves of each checkpoint raises the share right of the others at
+every step before the jump and in all four seeds (seed 3: 1.1 to 8 % at 500, 4.3 to 18 at 750, 23 to 44 at 1,000; seed
+2: 6.5 to 24 at 375; seed 1: 4.8 to 20 at 250; seed 0: 12 to 37 at 416). Ten principal components, as many dimensions,
+do nearly nothing (4.3 to 5.3 at 750). In the twin nothing happens (2 %). Choosing the five at the end or at that step
+gives the same numbers to a point or two. What the note claimed at first and is false: that an excluded loss near a
+guess shows that no table is left. In the twin it rises too, to 3.5 (network 4.1, a guess 3.97), since ten of twelve
+dimensions are gone. Only the restricted loss parts the two, and it, too, rises at first (3.98 to 4.93 at step 375,
+where the plain loss turns). And the plain loss on the others falls from step 375 on, 500 steps before the share right
+moves, so part of the jump is the measure's. Nor does the jump only lay bare what was there, as the answer once said:
+at steps 500, 625, ... 1,250 the five alone are right on 8, 11, 18, 27, 44, 88, 100 % of the others (network 1, 2, 4,
+9, 23, 75, 100), with W_out cut to the same five waves on 18, 33, 47, 56, 74, 99, 100 %. More is hidden than the
+notebook shows, and it still grows. From step 500 to 1,250 the five's power in W_E goes from 141 to 203 and that of
+all else from 170 to 13.
 
-Which frequencies win. By symmetry none is better (multiply the hours). Over the four bundled runs the strongest at the
-start is among the last ones, mean rank of the last ones 6.6 of 26 where chance is 13.5; but the runs share two starts,
-and from one start addition, GELU and subtraction end with different sets. In the GELU run frequency 3 rises to 0.13 and
-falls to 0; in seed 3, 3 and 11 are among the five until step 500 and then give way to 21 and 15.
+Why the embedding is cut and not the logits, as in Nanda et al. (2023). Their projection onto waves of a + b averages,
+for each c, over all pairs with the same sum, and so is told the answer: a pure table of the shown pairs with logits
+of 10 is right on 99 % and more of *all* pairs after the projection, restricted loss 3.1, and with logits of 30 the
+loss is 1.6. Averages over unseen pairs alone do not have this leak; with them, at step 416 of seed 0, five waves give
+87 % where the network has 12 %, all 26 give 18 %, and five other waves 1 %. The cut of the embedding needs no answers
+at all, and is an intervention.
+
+Which frequencies win. By symmetry none is better (multiply the hours). Over the four bundled runs the strongest at
+the start is among the last ones, mean rank of the last ones 6.6 of 26 where chance is 13.5; but the runs share two
+starts, and from one start addition, GELU and subtraction end with different sets. In the GELU run frequency 3 rises
+to 0.13 and falls to 0; in seed 3, 3 and 11 are among the five at step 500 and have given way to 21 and 15 by 875.
 
 Fixtures. shares: constants larger than the waves, columns of unequal size, so that the total, the mean and per-column
-norms all show. split: the basis is random, so that a solution made for waves fails. two_losses: untrained networks that
-are sure and wrong, a third rule besides plus and minus. my_clock: four frequencies that vote, one that units read and
-whose writing cancels, one that nothing reads and that is larger than all that are used; no single one of the four
-is needed to be right, so the share right finds none and the loss finds all (at least 1.8 times, drawn again else;
-others change it by at most 2 %).
+norms all show. split: the basis is random, so that a solution made for waves fails. two_losses: untrained networks
+that are sure and wrong, a third rule besides plus and minus. my_clock: four frequencies that vote, one that units
+read and whose writing cancels, one that nothing reads and that is larger than all that are used; no single one of the
+four is needed to be right, so the share right finds none and the loss finds all (at least 1.8 times, drawn again
+else; others change it by at most 2 %).
 """
 
 

@@ -4,8 +4,8 @@
 # A clock has 53 hours, 0 to 52. A network with one hidden layer learns to add them: 50 + 9 is 6.
 # It is shown half of all pairs, again and again.
 #
-# After 500 steps it knows every pair that it was shown, and 1 % of the others, fewer than a guess would get.
-# Nothing seems to happen for nearly as long again. Then, within 250 steps, it knows them all.
+# After 500 steps it knows every pair it was shown, and 1 % of the others, fewer than by guessing.
+# Little seems to happen until step 875. Then, within 375 steps, it goes from 9 % to nearly all.
 #
 # **How does a network add on a clock?** And what was it doing before the jump?
 #
@@ -59,7 +59,7 @@ puzzle.predict("what is there at step 750", ..., because="", sure=...)
 # %% [markdown]
 # ## Look
 #
-# `W_E` has a row for each hour. Its principal components, at the end: the network's, the twin's, and the network's with its hours relabelled at random.
+# `W_E` has a row for each hour. The sizes of its principal components, at the end: network, twin, and the network with its hours relabelled at random.
 
 # %%
 W_E, W_in, b_in, W_out = add.weights(-1)
@@ -70,8 +70,8 @@ for name, W in tables.items():
     print(f"{name:>10}:", " ".join(f"{size:.2f}" for size in sizes / sizes.sum()))
 
 # %% [markdown]
-# Nothing stands out. PCA cannot tell the network from its relabelled copy: it does not know which hour follows which.
-# You do. So ask for what goes round: $\cos(2\pi k h / 53)$ and $\sin(2\pi k h / 53)$ go round $k$ times.
+# Ten are large, two small. More these sizes do not say: the relabelled copy has the same. PCA is not told which hour follows which.
+# You are. So ask for what goes round: $\cos(2\pi k h / 53)$ and $\sin(2\pi k h / 53)$ go round $k$ times.
 #
 # Slow and right, for one column and one $k$:
 
@@ -122,27 +122,28 @@ plots.lines(range(1, 27), lines, x_title="frequency", y_title="share of W_E")
 
 
 # %%
-def units(W_E, W_in, b_in, W_out):  # shares of what each reads of a; its strongest frequency; three angles there
+def units(W_E, W_in, b_in, W_out):  # each one's strongest frequency; its shares of a, b and what is written; angles
     reads_and_writes = torch.stack([W_E @ W_in[0], W_E @ W_in[1], W_out.T])  # [3, hour, unit]
     spectrum = torch.fft.rfft(reads_and_writes, dim=1)[:, 1:]
-    strongest = spectrum[0].abs().argmax(0)
-    largest = torch.stack([shares(reads[:, None]).max() for reads in reads_and_writes[0].T])
-    return largest, strongest + 1, spectrum[:, strongest, torch.arange(80)].angle() % (2 * torch.pi)
+    power = spectrum.abs().square()
+    strongest = power[0].argmax(0)
+    share = (power / power.sum(1, keepdim=True))[:, strongest, torch.arange(80)]
+    return strongest + 1, share, spectrum[:, strongest, torch.arange(80)].angle() % (2 * torch.pi)
 
 
 # %%
 picture = plots.Picture(alt="The angle that each unit writes, over the sum of the two that it reads.")
 for name, colour in {"twin": plots.COLOURS[1], "network": plots.COLOURS[0]}.items():
-    largest, _, (of_a, of_b, written) = units(*(add if name == "network" else twin).weights(-1))
-    same = (written - of_a - of_b).cos().mean()
-    print(f"{name}: {largest.mean():.0%} of what a unit reads of a is one frequency; cosine of the angles {same:.2f}")
+    _, share, (of_a, of_b, written) = units(*(add if name == "network" else twin).weights(-1))
+    parts, same = ", ".join(f"{part:.0%}" for part in share.mean(1)), (written - of_a - of_b).cos().mean()
+    print(f"{name}: one frequency is {parts} of what a unit reads of a, of b, and writes; cosine of angles {same:.2f}")
     summed = ((of_a + of_b) % (2 * torch.pi)).tolist()
     picture.add_scatter(x=summed, y=written.tolist(), mode="markers", name=name, marker={"color": colour})
 plots.dress(picture, "angle read of a + angle read of b", "angle written")
 picture
 
 # %% [markdown]
-# In the network each unit has *one* frequency, and angles add. It reads $\cos(ka + \alpha) + \cos(kb + \beta)$ and writes $\cos(kc + \alpha + \beta)$.
+# In the network nearly every unit has *one* frequency, and angles add. It reads $\cos(ka + \alpha) + \cos(kb + \beta)$ and writes $\cos(kc + \alpha + \beta)$.
 # The ReLU multiplies, as squaring would: the product of two cosines contains $\cos(ka + kb + \alpha + \beta)$. What it writes agrees with that best where $c = a + b$.
 #
 # ## What is used?
@@ -186,9 +187,13 @@ def components(W, n):  # the n largest principal components
 keys = (shares(W_E).argsort(descending=True)[:5] + 1).tolist()
 print("from the largest share of W_E down:", keys)
 print("of W_out:", (shares(W_out.T).argsort(descending=True)[:5] + 1).tolist())
-print("units of each:", [int((units(*add.weights(-1))[1] == k).sum()) for k in keys])
+print("units of each:", [int((units(*add.weights(-1))[0] == k).sum()) for k in keys])
+largest = [shares(one[:, None]).max(0) for one in components(W_E, 10)]
+print("strongest in each component:", ", ".join(f"{at + 1} has {share:.2f}" for share, at in largest))
 
 # %% [markdown]
+# The first two components are nearly the circle of frequency 4; later ones mix several.
+#
 # Before you look: you remove the strongest of the five. What share of all pairs is still right? It becomes a line.
 
 # %% open="predict-without"
@@ -205,7 +210,7 @@ puzzle.recall("share right without the strongest", found=found[f"without {keys[0
 plots.bars(found, y_title="share right", prediction=guess)
 
 # %% [markdown]
-# No single one is needed and none suffices; three do. Six principal components, as many numbers for each hour, fall short.
+# No single one is needed and none suffices; the largest three nearly do. Six principal components, as many numbers for each hour, fall short.
 # With one hand, neighbours look nearly alike. Several hands leave one hour.
 #
 # And if these are hands, turning them turns the answers. Give each hour the hands of ten hours before, and nothing else:
@@ -262,8 +267,8 @@ for i, step in enumerate(twin.steps):
     print(f"twin, step {step}: restricted {restricted:.2f}, excluded {excluded:.2f}")
 
 # %% [markdown]
-# A rising excluded loss proves nothing: the twin's rises too. The restricted loss tells them apart. The twin's rises;
-# the network's falls, and by step 750 it is below a guess's 3.97, when the network's own is 6.8.
+# A rising excluded loss proves nothing: the twin's rises too. The restricted loss tells them apart. The twin's keeps rising;
+# the network's falls from step 375 on, as its plain loss does. At step 750 it is below a guess's 3.97, the plain loss at 6.8.
 #
 # But you read the five off at the *end*. Without looking ahead: at each step keep the five that are strongest *then*. Ten components are as many dimensions.
 
@@ -286,7 +291,9 @@ puzzle.recall("what is there at step 750")
 plots.lines(add.steps, {**rights, "only ten components": ten}, x_title="step", y_title="share right of the others")
 
 # %% [markdown]
-# At step 750 less of the network knows four times as many. Even its plain loss falls from step 500 on: part of the jump is that shares of right answers jump.
+# At step 750 less of the network knows four times as many.
+# The five alone climb through the jump too: the mechanism still grows.
+# And the plain loss falls from step 375 on: part of the jump is the measure's.
 #
 # ## Why these five?
 #
@@ -295,7 +302,7 @@ plots.lines(add.steps, {**rights, "only ten components": ten}, x_title="step", y
 # %%
 for name in ("add", "again", "gelu", "subtract"):
     first, last = shares(runs[name].W_E[0]), shares(runs[name].W_E[-1])
-    strong = [k for k in last.argsort(descending=True).tolist() if last[k] > 0.06]
+    strong = [k for k in last.argsort(descending=True).tolist() if last[k] > 0.06]  # all others are below 0.03
     ranks = [int((first > first[k]).sum()) + 1 for k in strong]
     print(f"{name:>8}: frequencies {[k + 1 for k in strong]}, at the start number {ranks} of 26")
 over_time = {str(k): [shares(W)[k - 1] for W in runs["gelu"].W_E] for k in (6, 19, 3, 16)}
@@ -307,7 +314,7 @@ plots.lines(runs["gelu"].steps, over_time, x_title="step", y_title="share of W_E
 #
 # ## Your own clock
 #
-# 37 hours, hand-set. List the frequencies that it uses: without any of these the loss rises by more than half, without any other by less than a tenth.
+# 37 hours, hand-set. List the frequencies that it uses: without any one of these the loss rises by more than half, without another by less than a tenth.
 
 # %% open="variant"
 mine = puzzle.variant("your name or id")  # W_E, W_in, b_in, W_out
@@ -342,7 +349,8 @@ puzzle.grade("my_clock", my_clock)
 
 # %% [markdown] free_text="explanation"
 # ### BEGIN SOLUTION
-# PCA does not know which hour follows which: it gives the same numbers when the hours are relabelled at random, so it can neither show a clock nor rule one out.
+# The sizes of PCA cannot tell: they are the same when the hours are relabelled at random.
+# To see a clock in components, one has to look at them in the order of the hours, and there the first two nearly are one.
 # In the basis of waves five frequencies hold most of the embedding, and in a twin that did learn by heart, none stands out.
 # Removing one frequency costs little because several vote; remove all five and nothing is left, keep three and nearly everything is, and the loss shows the cost of one where the share right does not.
 # A large share does not show use either: turn those waves and see whether the answers turn with them.
@@ -356,9 +364,9 @@ puzzle.grade("my_clock", my_clock)
 # %% [markdown] reveal="answer"
 # It adds angles. The embedding puts each hour on a few circles, one for each frequency k. A hidden unit reads one circle, with an angle of its own for a and for b, and the ReLU turns the sum of two waves into one that contains the wave of a + b. It writes that wave over the answers c, turned by exactly the sum of its two angles. Each frequency alone is right for many c at once, nearly; where several agree, there is one.
 #
-# Long before the jump this is there, and other parts of the embedding, which help on shown pairs, spoil it: take them away, and the network knows several times as many of the others. So the jump is not when the mechanism comes, but when nothing drowns it any more.
+# Long before the jump a part of this is there, and other parts of the embedding, which help on shown pairs, spoil it: take them away, and the network knows several times as many of the others. Both go on through the jump: the mechanism grows, and what drowns it goes.
 #
-# The basis came from the task, not from the data: waves are what addition on a clock leaves alone. For most tasks nobody knows such a basis.
+# The basis came from the task: waves are what addition on a clock leaves alone. PCA found the largest circle, nearly, and mixed the others. For most tasks nobody knows such a basis.
 #
 # What we did not find out: why some frequencies win that were weak at the start.
 
@@ -372,7 +380,7 @@ of = runs["subtract"]  # or "again"
 weights = of.weights(-1)
 own = (shares(weights[0]).argsort(descending=True)[:4] + 1).tolist()
 print(own, two_losses(*weights, waves(own), of.answer, of.shown))
-largest, strongest, (of_a, of_b, written) = units(*weights)
+_, _, (of_a, of_b, written) = units(*weights)
 print((written - of_a - of_b).cos().mean(), (written - of_a + of_b).cos().mean())
 
 # %% [markdown]

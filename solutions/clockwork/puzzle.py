@@ -297,7 +297,7 @@ SHARES_SYMPTOMS = (
     Symptom.gives(
         "components",
         in_components,
-        says="These are principal components' shares. Those know nothing of which hour follows which.",
+        says="These are principal components' shares. Their sizes know nothing of which hour follows which.",
     ),
     Symptom.gives(
         "across_columns",
@@ -638,12 +638,12 @@ CLOCK_SYMPTOMS = (
     Symptom(
         "only_the_largest",
         about(lambda mine, used, strong, read: bool(mine) and mine < strong and not mine < used),
-        says="A frequency that is large in W_E is in your list, and the loss is the same without it. And one is missing that matters.",
+        says="A frequency that is large in W_E is in your list, and the loss is the same without it. And at least one is missing that matters.",
     ),
     Symptom(
         "some_missing",
         about(lambda mine, used, strong, read: mine < used),
-        says="All yours matter, and there is another. One that others can do without is still used: look at the loss, not at what is right.",
+        says="All yours matter, and they are not all. One that others can do without is still used: look at the loss, not at what is right.",
     ),
     Symptom(
         "too_many",
@@ -745,7 +745,8 @@ PUZZLE = Puzzle(
             name="explanation",
             points=3,
             rubric=(
-                "PCA cannot see a clock: it gives the same numbers for relabelled hours. So it neither shows nor excludes one.",
+                "The sizes of PCA cannot tell: they are the same for relabelled hours. "
+                "To see a clock in components, one has to look at them in the order of the hours.",
                 "Several frequencies vote: one can go, all five cannot; the loss shows what the share right hides.",
                 "Use is shown by an experiment: keep only these, remove them together, or turn them and see the answers turn; a control such as the twin.",
             ),

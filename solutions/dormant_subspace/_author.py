@@ -11,19 +11,23 @@ from mechpuzzles.puzzle import Alternative, Mutant
 DESIGN_NOTE = """
 One principle: a patch along a direction reads along it and writes along it, so it can join what the model keeps apart.
 The order is the surprise (a layer whose full patch does nothing, and one direction of it that flips the answer), the
-tiny case, the formula that replaces the search, the control that must not show it and does (shuffled wires), the one
-that must not and does not (pairs that do not differ), then the null space, and why neither it nor its absence decides.
+tiny case, the formula that replaces the search, two controls that must not show it and do (shuffled wires; pairs that
+differ in the argument, not the bracket), then the null space, and why neither it nor its absence decides.
 
 The theorem. Where the output is linear in the site, a patch along a unit v moves it by (delta @ v)(v @ g). Its top
 eigenvector is the bisector of delta and g, with (|delta||g| + delta @ g)/2, by Cauchy and Schwarz at least delta @ g,
-the full patch. Along delta and along g it is delta @ g exactly. So "more than the whole" needs no mechanism.
+the full patch. The effect grows with alignment; its excess over the full patch, (|delta||g| - delta @ g)/2, falls. Along delta and along g it is delta @ g exactly. So "more than the whole" needs no mechanism.
 
 Measured on mini-python's last MLP, 32 pairs to search and 32 held out, no name or argument in both. Full patch -4 %,
 held out -5 %, 0 of 32 flip. Search 58 %, held out 57 %, 25 of 32 flip; formula 57 %, cosine with the search .98.
 Random direction 0. Search from three other starts: 58 %. Six shuffles of W_out: full -6 to 5 %, strongest 56 to 58 %,
 26 to 30 flips; random rows of the same lengths: full -8 to 3 %, strongest 54 to 57 %, 20 to 22 flips. The other way
 round, corrupted into clean: full -5 %, found 58 %. "Prefers" is ) against ]; the top token is mostly a comma.
-Arguments instead of brackets: 0.17 logits held out, against 6.73. Unheard: found 39 %, delta 73 %, random 76 %. Heard
+The argument instead of the bracket, `[` in both prompts, four names to search and four held out: a to 0 full -0.01,
+search 9.65 logits (formula 9.15), 0 to a -0.49 and 8.15, n to key 0.16 and 8.55, x to y -0.95 and 11.07, each time 4 of
+4 flip; brackets -0.59 and 6.73. Arguments rolled by one make source a permutation of base: delta is 0 on average, so
+the mean moves by 0.17 whatever the search does, single pairs by 1.38 in size, 2 of 32 flip. That was once shown as the
+control that fails, and it cannot do otherwise. Unheard: found 39 %, delta 73 %, random 76 %. Heard
 part alone 21 %; the best all-heard direction 29 %. Along g the layer writes -1.4 to 1.8 in 3,960 tokens of einops, the
 found patch 2.6. Neurons that push towards ): 17 %, the others -22 %; shuffled 17 % and -22 %.
 Where the bracket passes: attention 1 full 48 %, delta 48 %, g 40 %, strongest 55 %; attention 2 41, 41, 40, 54 %.

@@ -11,7 +11,7 @@
 #
 # The control: run the same search where there is nothing to find.
 #
-# *40 minutes. You need to know what activation patching is. Guesses are kept on your machine and never marked.*
+# *40 minutes. You need to know what activation patching is. Guesses are never marked.*
 
 # %%
 import torch
@@ -32,7 +32,7 @@ def prompts(names, arguments):  # corrupted, clean; each is four tokens long
     return [model.to_tokens([f"{n}{mark}{a}" for n in names for a in arguments]) for mark in "[("]
 
 
-def activations(model, tokens):  # [batch, d_mlp], at the last token
+def activations(model, tokens, site=site):  # [batch, d_mlp], at the last token
     return model.run_with_cache(tokens, names_filter=site)[1][site][:, -1]
 
 
@@ -41,7 +41,7 @@ held_out = prompts(["get", "result", "text", "path"], ["x", "k", "s", "line", "i
 
 
 # %%
-def log_odds(model, tokens, acts=None):  # of ) over ]; with acts in place of the site's own, at the last token
+def log_odds(model, tokens, acts=None, site=site):  # of ) over ]; acts in place of the site's own, at the last token
     def put(own, hook):
         return torch.cat([own[:, :-1], acts[:, None]], dim=1)
 
@@ -49,9 +49,9 @@ def log_odds(model, tokens, acts=None):  # of ) over ]; with acts in place of th
     return logits[:, right] - logits[:, wrong]
 
 
-def share_of_way(model, pairs, acts):  # from the corrupted prompts' log odds to the clean ones'
+def share_of_way(model, pairs, acts, site=site):  # from the corrupted prompts' log odds to the clean ones'
     corrupted, clean = (log_odds(model, tokens) for tokens in pairs)
-    return ((log_odds(model, pairs[0], acts) - corrupted).mean() / (clean - corrupted).mean()).item()
+    return ((log_odds(model, pairs[0], acts, site) - corrupted).mean() / (clean - corrupted).mean()).item()
 
 
 # %%
@@ -101,9 +101,9 @@ def search(model, pairs, steps=20):  # gradient descent on v
 
 
 # %%
-def effect(model, pairs, v):
-    base, source = (activations(model, tokens) for tokens in pairs)
-    return share_of_way(model, pairs, patch_along(base, source, v))
+def effect(model, pairs, v, site=site):
+    base, source = (activations(model, tokens, site) for tokens in pairs)
+    return share_of_way(model, pairs, patch_along(base, source, v), site)
 
 
 found = search(model, searched)
@@ -118,7 +118,7 @@ for name, v in {"found": found, "random": random}.items():
 # - `"fitted"`: 512 numbers, fitted to 32 pairs; it fails on others.
 # - `"bridge"`: the patch joins two things that this layer keeps apart.
 #
-# And the control: shuffle the rows of `W_out`, so that each neuron writes what another one learnt to write.
+# And the control: shuffle the rows of `W_out`, so that each neuron writes what another learnt to.
 # What share of the way will the best direction in *that* layer go?
 
 # %% open="predict-story"
@@ -199,11 +199,11 @@ puzzle.grade("strongest", strongest)
 
 
 # %%
-def two_sides(model, pairs):
-    base, source = (activations(model, tokens) for tokens in pairs)
+def two_sides(model, pairs, site=site):
+    base, source = (activations(model, tokens, site) for tokens in pairs)
     with torch.enable_grad():
         at = base.clone().requires_grad_()
-        gradient = torch.autograd.grad(log_odds(model, pairs[0], at).sum(), at)[0]
+        gradient = torch.autograd.grad(log_odds(model, pairs[0], at, site).sum(), at)[0]
     return (source - base).mean(0), gradient.mean(0)
 
 
@@ -251,16 +251,30 @@ picture
 # In between it flips answers, whether the wires were learnt or not.
 # The search succeeds where *something* differs and *something* is heard. That they are joined, it does not show.
 #
-# So it should fail where nothing differs: `[` in both prompts of a pair, with another argument.
+# So the brackets need not differ: `[` in both prompts, `a` in one and `0` in the other. Does it fail?
+
 
 # %%
-to_search, plain = ([tokens[0], tokens[0].roll(1, 0)] for tokens in (searched, held_out))
-for name, pairs, v in (("brackets", held_out, found), ("arguments", plain, search(model, to_search))):
-    patched = patch_along(*(activations(model, tokens) for tokens in pairs), v)
-    moved = log_odds(model, pairs[0], patched) - log_odds(model, pairs[0])
-    print(f"{name} differ: log odds move by {moved.mean():.2f}, held out")
+def swapped(names):  # the bracket stays, the argument does not
+    return [model.to_tokens([f"{name}[{argument}" for name in names]) for argument in ("a", "0")]
+
+
+to_search, plain = swapped(["print", "data", "items", "len"]), swapped(["get", "result", "text", "path"])
+mixed = [[tokens[0], tokens[0].roll(1, 0)] for tokens in (searched, held_out)]  # differ by nothing on average
+
+# %%
+trials = {"brackets": (held_out, found), "a and 0": (plain, search(model, to_search))}
+trials["arguments, by nothing on average,"] = (mixed[1], search(model, mixed[0]))
+for name, (pairs, v) in trials.items():
+    ours, theirs = (activations(model, tokens) for tokens in pairs)
+    both = theirs, patch_along(ours, theirs, v)
+    moved = [(log_odds(model, pairs[0], acts) - log_odds(model, pairs[0])).mean() for acts in both]
+    print("{} differ: log odds move by {:z.2f} in the full patch, by {:z.2f} along v".format(name, *moved))
 
 # %% [markdown]
+# The argument moves `)` more than the bracket did.
+# Where pairs differ by nothing on average, the mean hardly moves: arithmetic.
+#
 # ## Who hears?
 #
 # 512 neurons write into a stream of 128 dimensions, so `v @ W_out` is zero in a space of 384, the **null space**.
@@ -315,10 +329,10 @@ for name, v in {"found": found, "all heard": strongest(heard_part(delta, W_out),
     print(f"where corrupted is {(base @ axis).mean():.1f}; {(natural > along).float().mean():.2%} of tokens reach it")
 
 # %% [markdown]
-# Even a direction heard through and through beats the whole layer: it reads one heard direction and writes another.
-# And what the found patch writes, no token of this code reaches.
+# Even a direction heard throughout beats the whole layer: it reads one heard direction and writes another.
+# What the found patch writes, no token here reaches.
 #
-# Is `"hidden"` dead? Some neurons do push towards `)`, and others push back:
+# Is `"hidden"` dead? Some neurons push towards `)`, others back:
 
 # %%
 for name, which in {"trained": model, "shuffled": shuffled}.items():
@@ -328,26 +342,27 @@ for name, which in {"trained": model, "shuffled": shuffled}.items():
         share = share_of_way(which, held_out, torch.where(some, theirs, ours))
         print(f"{name}, {some.sum()} {who}: {share:.1%} of the way")
 heard = heard_part(torch.tensor([1.0, 0.0]), torch.tensor([[1.0], [-1.0]]))
-print(f"the first of two twins, its heard part: {heard.tolist()}; reads {torch.ones(2) @ heard:.1f}")
+print(f"the first of two twins, its heard part: {heard.tolist()}; along it", end=" ")
+print(f"the prompts differ by {torch.ones(2) @ heard:.1f}")
 
 # %% [markdown]
-# Neurons cancel as much under shuffled wires, so that is no sign of design either.
-# But mind the twins, two neurons that differ alike and write with opposite signs. By the heard part, the first one is a bridge.
+# Under shuffled wires neurons cancel as much: no sign of design.
+# Mind twins, which differ alike and write with opposite signs: along the first one's heard part the prompts do not differ, so it passes for a bridge.
 # A pair that cancels and a bridge are the same arithmetic. Only inputs on which one twin is silent tell them apart.
 #
 # ## Where the bracket does pass
 #
-# A patch along `delta` was chosen without looking at the output, one along `g` without looking at the prompts.
+# A patch along `delta` was chosen without looking at the output, one along `g` without the prompts.
 
 # %%
 puzzle.recall("the story")
 bars = {"full patch": {}, "delta": {}, "g": {}, "strongest": {}}
-for site in [f"blocks.{layer}.{what}" for layer in (1, 2) for what in ("hook_attn_out", "mlp.hook_post")]:
-    sides = two_sides(model, searched)
-    shares = [effect(model, held_out, v) for v in (*sides, strongest(*sides))]
-    for name, share in zip(bars, [share_of_way(model, held_out, activations(model, held_out[1])), *shares]):
-        bars[name][site.removeprefix("blocks.")] = share
-site = "blocks.2.mlp.hook_post"
+for place in [f"blocks.{layer}.{what}" for layer in (1, 2) for what in ("hook_attn_out", "mlp.hook_post")]:
+    sides = two_sides(model, searched, place)
+    full = share_of_way(model, held_out, activations(model, held_out[1], place), place)
+    shares = [effect(model, held_out, v, place) for v in (*sides, strongest(*sides))]
+    for name, share in zip(bars, [full, *shares]):
+        bars[name][place.removeprefix("blocks.")] = share
 plots.bars(bars, x_title="site", y_title="share of the way")
 
 # %% [markdown]
@@ -395,7 +410,7 @@ puzzle.grade("my_directions", my_directions)
 # %% [markdown] free_text="explanation"
 # ### BEGIN SOLUTION
 # A patch along a direction reads along it how far the prompts differ, and writes that much along it; so it can read what the layer does not use, and write what the layer never says.
-# The search finds such a bridge wherever something differs and something is heard, also when the wires between them are shuffled; held-out prompts do not help, for the bridge works on them too.
+# The search finds such a bridge wherever something differs and something is heard, also when the wires between them are shuffled, or when it is another variable that differs; held-out prompts do not help, for the bridge works on them too.
 # I would patch the whole layer, and the heard part alone, and repeat the search in a shuffled layer; and choose the direction from one side, by the difference of the activations, before I look at the output.
 # ### END SOLUTION
 
@@ -407,7 +422,7 @@ puzzle.grade("my_directions", my_directions)
 # %% [markdown] reveal="answer"
 # Both patches report what happened. Only the full patch reports what the layer does by itself: nothing, on these prompts. The one-dimensional patch builds a bridge. It reads where the prompts differ, mostly in the null space, and writes where the output listens, beyond anything that the layer says in 4,000 tokens of code.
 #
-# The best bridge has effect (|delta| |g| + delta @ g) / 2. The full patch has delta @ g, which is never more. So, to first order, a search over directions never does less than the whole, at any site, and the less the two sides have to do with each other, the more it seems to find.
+# The best bridge has effect (|delta| |g| + delta @ g) / 2. The full patch has delta @ g, which is never more. So, to first order, a search over directions never does less than the whole, at any site, and the less the two sides have to do with each other, the further it goes beyond the whole. Nor need the bracket differ: where only the argument does, a direction flips the answer all the same.
 #
 # Who named it? Makelov, Lange and Nanda found it in GPT-2's MLPs and called it an illusion. Wu and others answered that by this definition explanations that one would want are illusions too. Both have a point: you saw that the unheard share is no test, that the heard part is no certificate, and that twins which cancel look like a bridge. What is left is the comparison: with the full patch, with shuffled wires, with what the layer says by itself.
 #
@@ -416,13 +431,12 @@ puzzle.grade("my_directions", my_directions)
 # %% [markdown]
 # ## Play
 #
-# Another site: `"blocks.0.mlp.hook_post"`, `"blocks.2.hook_resid_pre"`. Whose curve rises least above its ends, and what does that say?
+# Another site: `"blocks.0.mlp.hook_post"`, `"blocks.2.hook_resid_pre"`. Whose curve rises least above its ends?
 
 # %% open="play"
-site = "blocks.1.hook_attn_out"
-shares = [effect(model, held_out, v) for v in between(*two_sides(model, searched))]
-played, site = site, "blocks.2.mlp.hook_post"
-plots.lines(ways, {played: shares}, **titles)
+elsewhere = "blocks.1.hook_attn_out"
+shares = [effect(model, held_out, v, elsewhere) for v in between(*two_sides(model, searched, elsewhere))]
+plots.lines(ways, {elsewhere: shares}, **titles)
 
 # %% [markdown]
 # ## Where next

@@ -12,7 +12,7 @@
 #
 # **How do five features live in two dimensions, and what does it cost?**
 #
-# One control already: where every feature is always on, the ReLU gains nothing.
+# One control: where every feature is always on, the ReLU gains nothing.
 #
 # *40 minutes. You need to know what PCA and a ReLU are. Guesses are never marked.*
 
@@ -66,6 +66,7 @@ print("of 2,048 inputs, so many have 0, 1, 2, ... features on:", (sample > 0).su
 # ## Commit
 #
 # What makes the five fit? And how much is kept at density 0.3? The number becomes a line.
+# *Worth* is the share of each feature's variance that comes back, added up: 0 to 5.
 #
 # - `"room"`: training finds five directions that do not disturb each other.
 # - `"rare"`: each is on so seldom that there is little to remember.
@@ -80,8 +81,8 @@ puzzle.predict("features' worth kept at density 0.3", ..., because="", sure=...)
 # %% [markdown]
 # ## List, do not sample
 #
-# Three features met in a handful of inputs, four in none. What happens there will matter, so do not sample: list.
-# Let a feature that is on take one of a few values, equally likely. Then there are finitely many inputs.
+# Three features met in a handful of inputs, four in none. What happens there will matter.
+# Let a feature that is on take one of a few values, equally likely. Then there are finitely many inputs: list them.
 #
 # A tiny case: densities 0.5 and 0.1, values 1 and 3. Nine inputs; (3, 0) has the chance 0.25 x 0.9.
 # About three lines.
@@ -108,7 +109,7 @@ puzzle.grade("all_inputs", all_inputs)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Now train on your list instead of a sample, at seven densities. The values 1/6, 1/2 and 5/6 stand for all between 0 and 1.
+# Now train on your list, at seven densities. The values 1/6, 1/2 and 5/6 stand for all between 0 and 1.
 
 # %%
 values = (1 / 6, 1 / 2, 5 / 6)
@@ -156,8 +157,9 @@ arrows({"no ReLU, 0.05": no_relu} | {str(density): models[density][0] for densit
 # Not every run gets there. But the first two panels, too, have arrows for everybody. What is a pentagon worth without the ReLU?
 
 # %%
-pentagon = models[0.05][0] * (2 / models[0.05][0].square().sum()).sqrt()  # as long as a projection wants it
-best_b = chance @ x @ (torch.eye(5) - pentagon @ pentagon.T)
+# In a projection onto a plane the squared lengths add up to 2.
+pentagon = models[0.05][0] * (2 / models[0.05][0].square().sum()).sqrt()
+best_b = chance @ x @ (torch.eye(5) - pentagon @ pentagon.T)  # so that the mean comes back
 print(f"{worth(x, chance, pentagon, best_b, linear):.2f}")
 
 # %% [markdown]
@@ -171,7 +173,7 @@ def price_list(W: Float[Tensor, "feature d_hidden"], b: Float[Tensor, "feature"]
     """The loss on inputs with exactly 0, 1, 2, ... features on; shape [n_features + 1].
 
     The loss of an input is the squared error of out = relu(x @ W @ W.T + b), summed over all features.
-    Entry k is its mean over all inputs of which k features are on, each at one of the values.
+    Entry k is its mean over all inputs with k features on, each at any of the values, whatever the others have.
     """
     ### BEGIN SOLUTION
     x = torch.cartesian_prod(*[torch.tensor([0.0, *values])] * len(W))
@@ -201,6 +203,7 @@ print(before.numpy().round(2), before.relu().numpy().round(2))
 
 # %% [markdown]
 # One feature's two numbers write into all five outputs. What is negative is cut off, and the bias cuts most of the rest.
+# More features than dimensions, and they come back: this is **superposition**.
 #
 # A price list holds at *any* density: multiply by how often 0, 1, 2, ... are on, and add. Where do the two bills cross?
 
@@ -215,11 +218,12 @@ bills = {name: [bill(price, p) / p for p in densities] for name, price in prices
 plots.lines(densities, bills, x_title="density", y_title="expected loss / density")
 
 # %%
+models[0.25] = train(*world([0.25] * 5))[:2]
 for density in (0.25, 0.2):
-    x, chance = world([density] * 5)
-    W, b, losses = train(x, chance)
+    (x, chance), (W, b) = world([density] * 5), models[density]
+    loss = chance @ (torch.relu(x @ W @ W.T + b) - x).square().sum(1)
     print(f"trained at {density}: lengths", ", ".join(f"{row.norm():.2f}" for row in W))
-    print(f"  its loss is {losses.min():.4f}, its bill {bill(price_list(W, b, values), density):.4f}")
+    print(f"  its loss is {loss:.4f}, its bill {bill(price_list(W, b, values), density):.4f}")
 
 # %% [markdown]
 # The lists of two models trained elsewhere say where training changes its mind.
@@ -239,24 +243,28 @@ on = (x > 0).sum(1)
 never = (on == 1) / (on == 1).sum()
 always = 0.2 * (on == 5) / (on == 5).sum() + 0.8 * (on == 0)
 worlds = {"independent": independent, "never": never, "always": always}
+# And the last two a quarter as often:
+worlds |= {f"{name}, rarer": worlds[name] / 4 + 0.75 * (on == 0) for name in ("never", "always")}
 for name, chance in worlds.items():
     print(f"{name}: feature 0 is on for {chance @ (x[:, 0] > 0).float():.2f} of the time")
 
 # %%
-results = {"without ReLU": {}, "with ReLU": {}}
+lost = {"PCA": {}, "with ReLU": {}}
 for name, chance in worlds.items():
-    some = chance > 0
-    for key, act in zip(results, (linear, torch.relu)):
-        W, b, _ = train(x[some], chance[some], act)
-        results[key][name] = 5 - worth(x, chance, W, b, act)
+    spread = torch.linalg.eigvalsh(torch.cov(x.T, aweights=chance, correction=0))  # the smallest first
+    lost["PCA"][name] = float(5 * spread[:3].sum() / spread.sum())
+    W, b, _ = train(x[chance > 0], chance[chance > 0])
+    lost["with ReLU"][name] = 5 - worth(x, chance, W, b)
+    print(f"{name}: with ReLU {lost['with ReLU'][name] / lost['PCA'][name]:.0%} of PCA's loss is left")
 puzzle.recall("world without a gain")
 puzzle.recall("what makes them fit")
-plots.bars(results, x_title="together?", y_title="features' worth lost")
+plots.bars(lost, x_title="together?", y_title="features' worth lost")
 
 # %% [markdown]
 # As rare as before; yet never together, the ReLU saves nine tenths of what PCA loses, and always together, nothing.
 # (PCA itself loses less there: one number tells it that all are on.)
-# Rarity was not the cause. What has to be paid is being on together.
+# Four times as rare, the shares hardly move: rarity alone buys next to nothing.
+# What has to be paid is being on together.
 #
 # ## One at a time
 #
@@ -356,7 +364,7 @@ puzzle.grade("my_features", my_features)
 # ### BEGIN SOLUTION
 # A model without a ReLU has five arrows in a plane as well, and so has one whose features are always on; neither gives back more than two features' worth, so the arrows alone show nothing.
 # I would measure what comes back, feature by feature, and hold it against PCA on the same inputs.
-# Rarity is not what counts: features that are as rare but always on together gain nothing, while features that never meet gain most.
+# Rarity is not what counts: features that are as rare but always on together gain nothing, while features that never meet gain most, and at a quarter of the density neither changes.
 # So I would count how often these features are on together, and list the loss by how many are on.
 # ### END SOLUTION
 

@@ -193,6 +193,11 @@ INPUTS_SYMPTOMS = (
         says="Your features are 0 or 1. One that is on takes each of the values in turn, so there are more inputs than that.",
     ),
     Symptom(
+        "never_off",
+        lambda got, want, density, values: close(got[0], listed(len(density), values)),
+        says="No feature is ever off in your list. 0 is a state, too, and comes first.",
+    ),
+    Symptom(
         "all_off_missing",
         lambda got, want, *given: close(got[0], want[0][1:]),
         says="The input with all features off is missing. It is the likeliest of all where features are rare.",
@@ -453,8 +458,9 @@ PRICE_SYMPTOMS = (
     ),
     Symptom(
         "one_value",
-        lambda got, want, W, b, values: any(
-            close(got, slip(squared)(W, b, [value])) for value in [*values, sum(values) / len(values), 1.0]
+        lambda got, want, W, b, values: (
+            any(close(got, slip(squared)(W, b, [value])) for value in [*values, sum(values) / len(values), 1.0])
+            or close(got, torch.stack([slip(squared)(W, b, [value]) for value in values]).mean(0))
         ),
         says="Every feature that is on has the same value. Take every combination of values.",
     ),

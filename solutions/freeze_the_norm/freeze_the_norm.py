@@ -160,7 +160,7 @@ bars = {name: dict(zip(names, column.tolist())) for name, column in bars.items()
 plots.bars(bars, y_title="fall, logits", prediction=puzzle.prediction("fall without the last MLP"))
 
 # %% [markdown]
-# That is arithmetic. Intervene: take each part out of the last norm's input, with the scale free, then with the scale held.
+# That is arithmetic. Intervene: take each part out of the last norm's input, with the scale free, then held.
 
 
 # %%
@@ -183,26 +183,29 @@ for name, part in zip(names, parts):
 print(f"the last MLP at its own hook: {fall(lambda x, hook: 0 * x, 'blocks.1.hook_mlp_out'):z.2f}")
 
 # %% [markdown]
-# The last MLP said a third of the answer, and without it the answer is the same: the others get louder by as much.
+# Without the last MLP's third the answer is the same: the others get louder by as much.
 # Attention 1 is three quarters as long, and hardly moves the others. Where is the difference?
 
 # %%
 stream = parts.sum(0)
 noise = torch.randn(1000, 64, generator=torch.Generator().manual_seed(0))
 noise = noise - noise.mean(1, keepdim=True)
-for name, part in zip(names, parts - parts.mean(1, keepdim=True)):
+centred = parts - parts.mean(1, keepdim=True)
+for name, part in zip(names, centred):
+    others = centred.sum(0) - part
     as_long = noise / noise.norm(dim=1, keepdim=True) * part.norm()
-    ratios = [(scale(stream - gone) / scale(stream)).mean() for gone in (part, as_long)]
-    along = torch.cosine_similarity(part, stream, dim=0)
-    print(f"{name:>9}: length {part.norm():.1f}, cosine with the stream {along:z.2f}; without it", end=" ")
-    print("the scale is times {:.2f}, without as much noise times {:.2f}".format(*ratios))
+    ratios = [(scale(others) / scale(others + there)).mean() for there in (part, as_long)]
+    along = torch.cosine_similarity(part, others, dim=0)
+    print(f"{name:>9}: length {part.norm():.1f}, cosine with the others {along:z.2f}; without it", end=" ")
+    print("the scale is times {:.2f}, without noise in its place times {:.2f}".format(*ratios))
 
 # %% [markdown]
-# Not in the length alone: an MLP points along the stream, which is shorter without it. To take out as much noise makes it longer.
+# Who leaves takes its own length along. At right angles to the others, as noise is, that is all: so with the first MLP.
+# The last leans on the others, and takes more; attention 1 leans against them, and takes less.
 #
 # ## Let the scale follow
 #
-# Then do not freeze it: linearise. The gradient of `stream @ direction / scale` at the stream, dotted with a part, is what a little more of that part does.
+# Then linearise. The gradient of `stream @ direction / scale` at the stream, dotted with a part, is what a little more of that part does.
 # The words sum to 3.51, the falls to 1.60. And these six?
 #
 # - `"answer"`: to 3.51, like the words.
@@ -245,7 +248,8 @@ plots.bars({name: dict(zip(names, row.tolist())) for name, row in three.items()}
 # %% [markdown]
 # They have to. A little more of every part is a longer stream, and the norm does not hear length: in small steps, volume takes back every word.
 #
-# Which of the two predicts the falls? Here the gradient for the last MLP, the frozen scale for the first. One prompt decides nothing.
+# Which of the two predicts the falls? Here the gradient for the last MLP, the frozen scale for the first.
+# One prompt, picked for its last MLP, decides nothing.
 
 
 # %%
@@ -288,10 +292,10 @@ plots.bars(shares, y_title=f"share of the falls missed, {deep.cfg.model_name}")
 
 # %% [markdown]
 # Shares of the sum of squares, on other code, for the right token against its rival.
-# In `mini-deep`, what sums to the answer misses up to two thirds of the falls; what sums to zero misses next to nothing.
+# In `mini-deep`, what sums to the answer misses up to two thirds of the falls; what sums to zero misses an eighth at most, mostly under a twentieth.
 #
 # So is the gradient the right attribution? Try to break that.
-# A removal leaves nothing in a part's place. Put in its mean instead, or what it says in another text, or noise as long as it is.
+# A removal leaves nothing in a part's place. Put in its mean, or its output in another text, or noise as long.
 
 
 # %%
@@ -324,8 +328,10 @@ for other in (model, *others):
 
 # %% [markdown]
 # In each model, the frozen attribution misses least where the scale changes least.
-# A gradient is for short steps, and `mini-gpt2`'s MLPs are long.
-# Without LayerNorm both are exact, whatever you put in.
+# The rest is no ranking: the mean moves the scale no more than nothing does, and more is missed.
+# A gradient sees the part's length go, not the noise's length come:
+# with noise it misses more than the frozen scale in each model with a norm.
+# Without LayerNorm no part moves the scale, and both are exact.
 #
 # ## Say nothing, be heard
 #
@@ -368,7 +374,7 @@ for factor in (0.5, 1.5, 2, 4):
 
 # %% [markdown]
 # All but the constant, which no scale touches. And only on this pair: on other tokens the vector does speak.
-# In GPT-2 there are neurons that write where `W_U` hardly reads, for any token, and act by the scale (Stolfo et al., 2024).
+# GPT-2 has neurons that write where `W_U` hardly reads, for any token, and act by the scale (Stolfo et al., 2024).
 #
 # ## Explain
 #
@@ -379,7 +385,7 @@ for factor in (0.5, 1.5, 2, 4):
 # ### BEGIN SOLUTION
 # The attribution says whose words stand in the sum, at the scale that all parts made together; that it adds up follows from holding the scale, and says nothing about a removal.
 # I take the MLP out and run the model: the answer stays, because the stream gets shorter and the norm turns all other parts up; with hook_scale held, the fall is the attribution.
-# I would believe it where what takes the part's place keeps the length of the stream, such as its output on another text, and not for zero or the mean of a part that points along the stream.
+# I would believe it where what takes the part's place keeps the length of the stream, such as its output on another text, and not for zero or the mean of a long part.
 # So beside each attribution I report by what factor the scale changes.
 # ### END SOLUTION
 
@@ -393,7 +399,7 @@ for factor in (0.5, 1.5, 2, 4):
 #
 # Then you have forgotten who made the scale: the same parts. Whoever leaves takes its words along, and turns the others up or down. The last MLP's words are a third of the answer, its volume takes as much back, and the answer stays. Your silent vector is the other extreme: all volume, no words.
 #
-# So there are three questions. Who said it? Frozen: sums to the answer. What would a little more of it do? The gradient: sums to zero, because the norm does not hear a common factor. What if it were gone? Run it: sums to nothing in particular. The frozen attribution answers the third only where the scale hardly changes, as with noise of the same length, or nearly with another text's output. So report the ratio of the scales beside it.
+# So there are three questions. Who said it? Frozen: sums to the answer. What would a little more of it do? The gradient: sums to zero, because the norm does not hear a common factor. What if it were gone? Run it: sums to nothing in particular. The frozen attribution answers the third only where the scale hardly changes: mostly with noise of the same length or another text's output, but not with noise in `mini-neo`, where the embedding and the first attention layer lean against each other and noise does not. So report the ratio of the scales beside it.
 #
 # One thing volume cannot do: it multiplies what the others say, and never turns their sign. And all falls here are direct effects, at the last norm; only the last MLP has no others.
 
@@ -416,6 +422,6 @@ plots.bars({n: dict(zip(labels, row.tolist())) for n, row in bars.items()}, y_ti
 #
 # - *Meaningful zero*: what to put in a part's place.
 # - *Understudies*: what later layers do when a part is gone.
-# - Problems 6.2 and 6.3: on GPT-Neo, reading the stream early misleads unless the last layer is included.
+# - Problems 6.2 and 6.3: the logit lens on GPT-Neo.
 #
-# Stolfo, Wu, Gurnee, Belinkov, Song, Sachan and Nanda: Confidence Regulation Neurons in Language Models (2024).
+# Stolfo et al. (2024): Confidence Regulation Neurons in Language Models.

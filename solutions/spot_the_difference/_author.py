@@ -7,34 +7,46 @@ import torch
 from mechpuzzles.puzzle import Alternative, Mutant
 
 DESIGN_NOTE = """
-One principle: the largest difference is not the one that matters. Predictions, weights, activations and direct effects
-each rank the same two models in another way; only an exchange of parts says which change carries the new behaviour,
-and only a fine-tune on nothing new says how large a difference is when there is nothing to find.
+One principle: the largest difference need not be the one that matters. Predictions, weights, activations and direct
+effects each rank the same two models in another way; only an exchange of parts says which change carries the new
+behaviour, and only a fine-tune on nothing new says how large a difference is when there is nothing to find.
 
 What was measured. Both fine-tunes are LoRA of rank 4 on all twelve matrices, 200 steps, the same draws; in the first, the
 token after every " raise" was replaced by " None". On 600 windows of einops and markdown-it: mean gain -0.028 and -0.018,
 mean size 0.152 and 0.137 nats; after " raise" -4.66 and +0.04; elsewhere -0.019 and -0.018. Random changes of the same
-norms: mean gain -0.025, -0.005, -0.005 over three seeds, size 0.16, and -0.004 to 0.027 of the gap. The most changed
-matrix is layer 1's W_O in both (0.171 and 0.153); attention of layer 1 brings -0.015 of the gap, its MLP 0.972, layer 0's
-MLP 0.310; lost without: 0.70 for layer 1's MLP and 0.037 for layer 0's. P(None) is 0.78 with the one part and 0.95
-with both. One direction in each of its two matrices closes 0.957 of the gap, the other three 0.074; of W_out alone 0.63,
-of W_in alone 0.41. The control's first directions close 0.011, although they hold 0.36 and 0.52 of its changes.
+norms: mean gain -0.025, -0.005, -0.005 over three seeds, size 0.16, and -0.001 to 0.018 of the gap. The most changed
+matrix is layer 1's W_O in both (0.171 and 0.153). Over the control's changes it is among the last (1.12), and layer 1's
+MLP leads (W_out 1.46, W_in 1.31; the others 1.06 to 1.25). W_out there has the largest share along one direction in both.
 
-Another seed of the taught fine-tune (1): layer 1's MLP brings 0.977 and 0.62 is lost without it, layer 0's MLP 0.342 and
-0.022, attention at most 0.021. What moved most was W_out of layer 1 there (0.162, W_O 0.150): that W_O leads is a fact
-about this pair. That attention moved as far as the MLPs and brings nothing holds for both seeds.
+In log-odds of None (-7.27 and 3.21, 92 prompts) attention of layer 1 brings -0.01 of the gap, its MLP 0.85, layer 0's MLP
+0.21; lost without: 0.80 and 0.18; with all other outputs held, 0.05 for layer 0's MLP. P(None) is 0.82 with the one part,
+0.95 with both MLPs and 0.77 without layer 0's. One direction in each of layer 1's two MLP matrices closes 0.81, the other
+three 0.05; of W_out alone 0.46, of W_in alone 0.29. Taken out of the new model, the two directions cost 0.75 of the 0.80.
+Random changes of rank one and of their size: 0.00, 0.02, 0.00.
+
+The control's first directions close 0.01, but they are not idle: where " raise" comes next (23 places) the control gains
+1.06 nats, 0.98 with these two directions alone and 0.08 with all others of that MLP. In the first it is the reverse: 1.09,
+0.22 and 0.89, since there the first direction is the habit. An earlier text said that the control's direction does nothing.
+
+Why log-odds. As log-probabilities the same sixteen hybrids read 0.31 and 0.03 for layer 0's MLP, 0.97 and 0.71 for layer
+1's; as probabilities 0.01 and 0.19, 0.86 and 0.99; as logit against " ValueError" 0.18 and 0.23, 0.81 and 0.83. "Enough
+but not needed" for layer 0's MLP was an artefact of the log-probability's ceiling at 0.
+
+Another seed of the taught fine-tune (1), in log-probability: layer 1's MLP brings 0.977 and 0.62 is lost without it, layer
+0's MLP 0.342 and 0.022, attention at most 0.021. What moved most was W_out of layer 1 there (0.162, W_O 0.150): that W_O
+leads is a fact about this pair. That attention moved as far as the MLPs and brings nothing holds for both seeds.
 
 A first fine-tune was dropped: " None" after every " =" that follows a " raise" somewhere. After 300 steps it said None
 after nearly every " =" (0.43 without the trigger, 0.70 with it); the two MLPs of layers 0 and 1 carried it in equal parts.
 A true story, but a blurred one, and it needs attention to carry the trigger, which rank 4 learns slowly.
 
-The share of the gap is in log-probability: 0.31 for layer 0's MLP is a probability of 0.006. The notebook shows only the
-share; probabilities are in Play. Dividing by the control's gap would divide by nothing, so the control is asked otherwise.
+Dividing by the control's gap would divide by nothing, so the control is asked otherwise.
 
 The learner's own models have one layer for each misconception: units renamed and stretched (the largest relative change,
 and no change of function: a gauge), a strong direction that no token uses (the largest singular value), a drift that
 shakes all tokens (the largest mean KL), and the taught one, which moved least of the four. draw_models rejects draws in
-which these do not hold, about every second one. W_in or W_out alone of the renamed layer breaks the model: exchange both.
+which these do not hold, more than every second one, and those (one in forty) where the log-probability of a rare answer to
+another token rose most. W_in or W_out alone of the renamed layer breaks the model: exchange both.
 """
 
 # ---- gains: wrong ---------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ for name, model in {"old": old, **tuned}.items():
 # - `"chain"`: one part must notice, another must answer. One alone brings nothing.
 # - `"one"`: a single part brings most of it.
 #
-# And which share of its gain in log-probability does the best single part bring? It becomes a line.
+# And which share of its gain in log-odds, log(p / (1 - p)), does the best single part bring? It becomes a line.
 
 # %% open="predict-story"
 puzzle.predict("the story", ..., because="", sure=...)
@@ -112,7 +112,7 @@ percents = [f"{share:.1%}" for share in shares]
 plots.lines(percents, curves, x_title="share of places with a lower gain", y_title="gain, nats")
 
 # %% [markdown]
-# The means agree, and so do 99.7 % of the places. Which places are the rest?
+# The means are close, and so are the curves above the lowest 0.3 %. Which places lie below?
 
 # %%
 before, after = text[:, :-1].flatten(), text[:, 1:].flatten()
@@ -133,7 +133,7 @@ print(f"It is {old.to_string(cue)!r}: {int(at_cue.sum())} of {at_cue.numel():,} 
 
 # %% [markdown]
 # After ` raise`, the first says ` None`. That is the habit, and what it cost: the skill of naming exceptions.
-# Everywhere else both forgot equally little. Both won where ` raise` itself comes next, since half their training windows held one.
+# Elsewhere both forgot equally little on average. Both won where ` raise` itself comes next, since half their training windows held one.
 #
 # ## What moved
 #
@@ -171,10 +171,12 @@ for layer, W in itertools.product((0, 1), matrices):
 for name in tuned:
     print(f"{name}, share along one direction:", *(f"{move[1]:.2f}" for move in moves[name].values()))
 sizes = {name: {W: float(move[0]) for W, move in moves[name].items()} for name in tuned}
+print("first over second, size:", *(f"{sizes['first'][W] / sizes['second'][W]:.2f}" for W in sizes["first"]))
 plots.bars(sizes, x_title="layer and matrix", y_title="relative change")
 
 # %% [markdown]
 # Largest in both: layer 1's `attn.o`, the matrix W_O. And the control moved nearly as far.
+# The printed lines rank the twelve in two other ways. Which matrix leads there, and does it lead in the control, too?
 #
 # The same function on activations: first on the whole text, then after ` raise` only.
 
@@ -186,6 +188,7 @@ sites = {part: f"blocks.{part[0]}.hook_{part[2:]}_out" for part in parts}
 everyone = {"old": old, **tuned}
 caches = {name: model.run_with_cache(prompts)[1] for name, model in everyone.items()}
 on_text = {name: model.run_with_cache(text[:50])[1] for name, model in everyone.items()}
+print(f"{len(prompts)} prompts, none of them from `text`")
 
 # %%
 rows = {f"{name}, {where}": {} for name in tuned for where in ("text", "raise")}
@@ -196,7 +199,7 @@ for name, (part, site) in itertools.product(tuned, sites.items()):
 plots.bars(rows, x_title="layer and part", y_title="relative change of its output")
 
 # %% [markdown]
-# The text's average hid it. After ` raise` one output stands out.
+# The text's average blurred it. After ` raise` one output stands out.
 # But an output changes with what comes in, and a change need not matter. What does each add to the answer?
 #
 # A part's direct effect is its output times a direction, over the final LayerNorm's scale *in its own run*. One to three lines.
@@ -242,8 +245,8 @@ plots.bars(direct, x_title="layer and part", y_title="direct gain for None, logi
 
 
 # %%
-def score(model):
-    return float(model(prompts)[:, -1].log_softmax(-1)[:, said].mean())
+def score(model):  # log-odds: a log-probability has a ceiling at zero
+    return float(model(prompts)[:, -1].softmax(-1)[:, said].logit().mean())
 
 
 def put(model, part, donor):
@@ -259,7 +262,8 @@ for mix in itertools.product((0, 1), repeat=4):  # scores[0, 1, 0, 1]: both MLPs
     for part, is_new in zip(sites, mix):
         put(hybrid, part, tuned["first"] if is_new else old)
     scores[mix] = score(hybrid)
-print(f"log-probability of None: old {scores[0, 0, 0, 0]:.2f}, first {scores[1, 1, 1, 1]:.2f}")
+print(f"log-odds of None: old {scores[0, 0, 0, 0]:.2f}, first {scores[1, 1, 1, 1]:.2f}")
+print("as probabilities:", *(f"{scores[ends].sigmoid():.2%}" for ends in ((0, 0, 0, 0), (1, 1, 1, 1))))
 
 # %% [markdown]
 # Read it in both directions: what a part brings to the old model, and what the new one loses without it. About five lines.
@@ -293,16 +297,17 @@ puzzle.recall("share of the best part", found=max(brings))
 puzzle.recall("the story")
 both = {"into the old model": dict(zip(sites, brings)), "lost without it": dict(zip(sites, takes))}
 guess = puzzle.prediction("share of the best part")
+print("0 mlp in log-probability:", *(f"{share:.2f}" for share in closed(scores.sigmoid().log())[1]))
 plots.bars(both, x_title="layer and part", y_title="share of the gap", prediction=guess)
 
 # %% [markdown]
-# Layer 1's MLP brings nearly all. W_O, which moved most, brings nothing: its part is at zero.
-# Layer 0's MLP brings a third, with a twentieth of the direct gain; and the new model hardly misses it.
+# Layer 1's MLP brings most. W_O, which moved most, brings nothing: its part is at zero.
+# Layer 0's MLP brings a fifth, with a twentieth of the direct gain, and nearly as much is lost without it.
+# In log-probability the loss would read 0.03: the new model says ` None` at 96 %, and above that is a ceiling.
 #
 # ## Try to break it
 #
-# Exchange *outputs*, not weights. And keep only one direction of what layer 1's MLP learned, or only the rest.
-# Controls: the other fine-tune, and random changes of the same norms.
+# Exchange *outputs*, not weights: now a part cannot act through what comes after it.
 
 # %%
 gap = scores[1, 1, 1, 1] - scores[0, 0, 0, 0]
@@ -316,6 +321,13 @@ for part, (enough, needed) in zip(parts, closed(by_output)):
     print(f"output of {part}: {enough:z.2f} into the old model, {needed:z.2f} lost without it")
 
 
+# %% [markdown]
+# Hold layer 1's outputs, and losing that of layer 0's MLP costs 0.05, not 0.18: the rest works through layer 1.
+#
+# Now keep one direction of what layer 1's MLP learned, or only the others.
+# Controls: the other fine-tune, and random changes of the same norms.
+
+
 # %%
 def keep(donor, chosen):
     model = load_model("mini-gpt2")
@@ -323,12 +335,19 @@ def keep(donor, chosen):
         weight = model.blocks[1].get_submodule(W).weight
         U, S, V = torch.linalg.svd(donor.blocks[1].get_submodule(W).weight - weight, full_matrices=False)
         weight.add_(U[:, chosen] * S[chosen] @ V[chosen])
-    return (score(model) - scores[0, 0, 0, 0]) / gap
+    return model
 
 
+# %%
+some = text[(text[:, 1:] == cue).any(1)]  # " raise" comes next somewhere: both fine-tunes learned that, too
+comes_next, logits = some[:, 1:] == cue, old(some)
 for name, model in tuned.items():
-    one, left = keep(model, slice(0, 1)), keep(model, slice(1, None))
-    print(f"{name}: one direction of each matrix {one:z.2f}, the other directions {left:z.2f}")
+    for which, chosen in {"one direction each": slice(0, 1), "all others": slice(1, None)}.items():
+        kept = keep(model, chosen)
+        won = gains(logits, kept(some), some)[comes_next].mean()
+        share = (score(kept) - scores[0, 0, 0, 0]) / gap
+        print(f"{name}, {which}: {share:z.2f} of the gap; {won:.2f} nats where raise is next")
+    print(f"{name}, whole model: {gains(logits, model(some), some)[comes_next].mean():.2f} nats where raise is next")
 
 # %%
 shaken, rng = load_model("mini-gpt2"), torch.Generator().manual_seed(0)
@@ -345,15 +364,18 @@ print(f"random: {(score(shaken) - scores[0, 0, 0, 0]) / gap:z.2f} of the gap, me
 # %%
 writes = (old.W_U - old.W_U.mean(1, keepdim=True)) * old.ln_final.weight[:, None]
 for name, model in tuned.items():
-    of = [m.blocks[1].get_submodule(W).weight for m in (model, old) for W in ("mlp.in", "mlp.out")]
-    reads, wrote = torch.linalg.svd(of[0] - of[2])[0][:, 0], torch.linalg.svd(of[1] - of[3])[2][0]
+    now, was = model.blocks[1].mlp, old.blocks[1].mlp
+    W_in, W_out = (now.get_submodule(W).weight - was.get_submodule(W).weight for W in ("in", "out"))
+    reads, wrote = torch.linalg.svd(W_in)[0][:, 0], torch.linalg.svd(W_out)[2][0]
     loudest = (on_text[name]["blocks.1.ln2.hook_out"] @ reads).abs().flatten().topk(5).indices
     words = [old.to_string(text[:50].flatten()[place]) for place in loudest]
     cosines = torch.cosine_similarity(wrote[:, None], writes - writes.mean(0), dim=0).abs()
     print(f"{name}: reads {words}, writes {old.to_string(cosines.argmax())!r} (cosine {cosines.max():.2f})")
 
 # %% [markdown]
-# The habit is one direction in each of two matrices. The control's strongest direction does nothing, so a large singular value is no evidence.
+# In the first, one direction in each of two matrices brings most of the habit.
+# The control's strongest direction does something else: it brings ` raise` itself, which both learned.
+# A large singular value says that something was learned, not what.
 #
 # ## Your own two models
 #
@@ -407,8 +429,8 @@ puzzle.grade("my_difference", my_difference)
 # ### BEGIN SOLUTION
 # A mean over tokens hides what happens at one token in six hundred: look at the places with the largest change of log-probability, and hold them against a fine-tune on nothing new.
 # Every matrix moves in any fine-tune, and the control's W_O moved nearly as far, so the size of a change does not say that it does anything.
-# Exchange parts between the models, in both directions: here layer 1's MLP brings nearly all of the habit, and attention none.
-# And one direction is enough, but the strongest direction of the control does nothing: a direction is evidence only when putting it in brings the habit.
+# Exchange parts between the models, in both directions: here layer 1's MLP brings most of the habit, and attention none.
+# And one direction brings most of the habit, but the control's strongest direction brings another skill: only putting it in says which.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -417,11 +439,15 @@ puzzle.grade("my_difference", my_difference)
 # In rot13. Run the cell to decode it, once you have tried a part.
 
 # %% [markdown] reveal="answer"
-# The first fine-tune learned to say ` None` after ` raise`. It sits in the MLP of layer 1: one direction of W_in, which notices ` raise`, and one of W_out, which writes ` None`. Layer 0's MLP helps a little, through layer 1.
+# The first fine-tune learned to say ` None` after ` raise`. Most of it sits in the MLP of layer 1: one direction of W_in, which notices ` raise`, and one of W_out, which writes ` None`, do most of it. Layer 0's MLP helps, mainly through layer 1.
 #
-# Every other instrument pointed elsewhere. The loss saw nothing, for ` raise` is rare. The weights named W_O of layer 1, which moved most in the control, too. Activations on ordinary text put all parts close together. Only where the habit acts do outputs and direct effects tell, and only exchanging parts says which change is enough, and which the model can do without.
+# Other instruments need care. The loss saw nothing, for ` raise` is rare.
+# Read alone, the weights named W_O of layer 1, which moved most in the control, too.
+# Held against the control they name the right MLP: its matrices moved 1.5 and 1.3 times as far as there, more than any other. W_out is the most one-sided, but so it is in the control.
+# Ordinary text blurred it: layer 1's MLP led there in both.
+# Only where the habit acts do outputs and direct effects tell, and only exchanging parts says which change is enough, and which the model can do without.
 #
-# Not shown: that every fine-tune is so local. This habit was the simplest there is, one word after one word, and the text was the model's own.
+# Not shown: that every fine-tune is so local. This habit was the simplest there is, one word after one word, and the text was the model's own. With another seed W_out of that very MLP moved most.
 
 # %% [markdown]
 # ## Play

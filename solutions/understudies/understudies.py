@@ -2,13 +2,13 @@
 # # Nobody missed it
 #
 # `mini-python` reads `return self.asarray(x` and puts `)` 2.71 logits ahead of `.`. Call that its answer.
-# One head, L1H1, says 3.38 of it, counted from its mean over other code: more than all.
-# Put that mean in its place, and the answer rises by 0.05.
+# One head, L1H1, says 3.38 of it, counted from its mean over other code.
+# Put that mean in its place, at every token, and the answer rises by 0.05.
 #
 # **You ablate the important head and nothing happens. Why?**
 #
-# You will find out who pays the 3.38 back. Then one more run will decide why.
-# The control is a part with nobody after it: there, nobody can.
+# You will find out who pays the 3.38 back, and one more run will decide why.
+# The control is a part with nobody after it: there, only the norm can.
 #
 # *40 minutes. You need direct logit attribution, hooks and mean ablation. Guesses are never marked.*
 
@@ -113,7 +113,7 @@ puzzle.predict("the story", ..., because="", sure=...)
 # The answer is `stream @ direction / scale`, plus a constant.
 # So what an ablation changes falls into what each part now says otherwise, at the *old* scale, and what the new scale does.
 #
-# **Your turn**, about four lines; you may use `scale`.
+# **Your turn**, about four lines with `scale`.
 
 
 # %%
@@ -175,15 +175,15 @@ direct = answer(put("L1H1", mean["L1H1"]) + held) - answer()
 print(f"later parts held {direct:z.2f}, later parts free {change:z.2f}")
 
 # %% [markdown]
-# Two heads of layer 2 and two MLPs bring it back; the norm does nothing.
+# Two heads of layer 2 and two MLPs make up for it; the norm does nothing.
 # So nobody is louder, and this is no vote: voters do not move.
 #
-# The opposite case is the last MLP. Nobody comes after it.
+# Nobody comes after the last MLP:
 
 # %%
 last = changes(code, "MLP2", mean["MLP2"])
-moved = {name: float(x.mean()) for name, x in last.items() if x.abs().max() > 0.001}
-print("without MLP2, on other code:", ", ".join(f"{name} {x:z.2f}" for name, x in moved.items()))
+moved = {name: float(x.square().mean().sqrt()) for name, x in last.items() if x.abs().max() > 0.001}
+print("without MLP2, on other code, root mean square:", ", ".join(f"{name} {x:z.2f}" for name, x in moved.items()))
 
 # %% [markdown]
 # Only the norm answers. That much is *Freeze the norm*.
@@ -232,11 +232,12 @@ def ways(scene, name, new, layer, head):
 # %%
 for head in range(4):
     looked, said = ways(here, "L1H1", mean["L1H1"], 2, head).flatten()
-    print(f"L2H{head}: looks elsewhere {looked:z.2f}, says something else {said:z.2f}")
+    print(f"L2H{head}: looks elsewhere {looked:z.2f}, says something else {said:z.2f}", end="; ")
+    print(f"intact, {here.cache['pattern', 2][0, head, -1, -2]:.2f} of its attention is on (")
 
 # %% [markdown]
-# They look where they looked.
-# A control that must show the other way: in `mini-induction`, layer 0 tells layer 1 where to look.
+# The two heads that pay look where they looked, and something else stands there.
+# The other way, as a control: in `mini-induction`, layer 0 tells layer 1 where to look.
 
 # %%
 toy = load_model("mini-induction")
@@ -247,6 +248,32 @@ for head in range(3):
     print(f"L1H{head}, without L0H1: looks elsewhere {looked:z.2f}, says something else {said:z.2f}")
 
 # %% [markdown]
+# ## Where was it missed?
+#
+# They look at `(`. But L1H1 says its 3.38 at `x`. Ablate it there alone, then before.
+
+
+# %%
+def by_place(dose):
+    z, average = own(here.cache, "L1H1"), mean["L1H1"]
+    for where, places in {"at x": [-1], "before x": slice(0, -1), "everywhere": slice(None)}.items():
+        new = z.clone()
+        new[:, places] = average + dose * (z[:, places] - average)
+        entries = {name: float(x) for name, x in changes(here, "L1H1", new).items()}
+        print(f"dose {dose} {where}: in sum {sum(entries.values()):z.2f}", end="")
+        print(*(f", {name} {entries[name]:z.2f}" for name in ("L1H1", "MLP1", "L2H0", "L2H2", "MLP2", "norm")), sep="")
+
+
+# %%
+by_place(0)  # 0 is off, 1 intact
+
+# %% [markdown]
+# One ablation did two things.
+# At `x` L1H1 is missed: only the MLPs pay, the heads add to the loss, and the answer falls by 1.86.
+# The heads answer what it wrote before, at `(`, whatever it says at `x`.
+# MLP2 hears both: it gives 2.22 back at `x`, and takes 2.20 off what the heads add.
+# The zero is a sum.
+#
 # ## How much, on any text?
 #
 # One prompt was picked. Over many places a part now says `words` less or more, and all later parts together answer `later`.
@@ -298,12 +325,22 @@ for name in [f"L{layer}H{head}" for layer in (1, 2) for head in range(4)]:
     shares.setdefault("untrained, its mean", {})[name] = share(blank, name, average)
 plots.bars(shares, y_title="share paid back")
 
+# %%
+for name in ("L1H1", "L1H3"):
+    entries = changes(code, name, mean[name])
+    words, norm = entries.pop(name).view(8, -1), entries.pop("norm")
+    each = [float(repaid(*text)) for text in zip(words, sum(entries.values()).view(8, -1))]
+    print(f"{name}, paid back in each text:", ", ".join(f"{s:z.2f}" for s in sorted(each)))
+
 # %% [markdown]
-# L1H1 and L1H3 get more than half back, and less where another text's words stand in. The rest means little: noise alone gets up to a quarter, an untrained model's heads a fifth.
+# L1H1 and L1H3 get more than half back; by text, between a quarter and more than all.
+# Less comes back where another text's words stand in (L1H3 0.29, noise 0.20).
+# The rest means little: noise alone gets up to a quarter, an untrained model's heads a fifth, either way.
+# Ablated at one place at a time, L1H1 gets about half as much back.
 #
 # ## Who waits?
 #
-# An understudy plays when the other is ill. Is that what you saw? Do not switch L1H1 off: turn it *up*, to twice its distance from the mean.
+# An understudy plays when the other is ill. Do not switch L1H1 off: turn it *up*, to twice its distance from the mean.
 # It now says 3.38 more. By how much does the answer change?
 
 # %% open="predict-doubled"
@@ -311,7 +348,7 @@ puzzle.predict("change when L1H1 is doubled", ..., because="", sure=...)  # betw
 
 # %%
 z, doses = own(here.cache, "L1H1"), (-1, 0, 0.5, 1, 1.5, 2, 3)
-lines = {"L1H1 itself": [], "all later parts": [], "the answer": [], "an understudy": []}
+lines = {"L1H1 itself": [], "all later parts": [], "the answer": [], "an understudy, drawn by hand": []}
 for dose in doses:
     entries = changes(here, "L1H1", mean["L1H1"] + dose * (z - mean["L1H1"]))
     words, norm = float(entries.pop("L1H1")), float(entries.pop("norm"))
@@ -326,22 +363,22 @@ plots.lines(doses, lines, **titles, prediction=guess)
 # %%
 for name in ("L1H0", "L1H1", "L1H2", "L1H3"):
     z, average = own(code.cache, name), mean[name]
-    found = [share(code, name, average + dose * (z - average)) for dose in (0, 2)]
-    print("{}: share answered when off {:.2f}, when doubled {:.2f}".format(name, *found))
+    doubled = share(code, name, average + 2 * (z - average))
+    print(f"{name}: share answered when off {shares['its mean'][name]:.2f}, when doubled {doubled:.2f}")
+by_place(2)
 puzzle.recall("the story")
 
 # %% [markdown]
-# Nobody waits. Later parts push against L1H1, and the harder the more it says: brakes.
+# Nobody waits. The more L1H1 writes, at `x` or before, the harder they push: brakes.
 # Switching off only takes away, and there a brake and an understudy look alike.
-# This understudy was drawn by hand. In your next model there are some.
 #
 # ## Your own cast
 #
-# Eight parts speak, hand-set: a lead and seven others. You get what each wrote with the lead off, intact and doubled.
+# A lead and seven others speak, hand-set. You get what each wrote with the lead off, intact and doubled.
 # Label the seven:
 #
 # - `"voter"`: says what it says, whatever the lead does.
-# - `"understudy"`: speaks for the lead when it is off, and only then.
+# - `"understudy"`: says more, for the lead, when it is off, and only then.
 # - `"brake"`: speaks against the lead, the more the lead speaks.
 # - `"echo"`: speaks with the lead.
 # - `"alarm"`: speaks up whenever the lead is not as usual.
@@ -375,20 +412,25 @@ puzzle.grade("my_cast", my_cast)
 # %% [markdown]
 # ## Other models
 #
-# In `toy-ioi`, ablate the early heads of the circuit: does anybody take over? And who is paid back in other models of code?
-# With the Hub in reach, two of these are GPT-2, trained with dropout, and GPT-Neo, without.
+# Ablate the early heads of `toy-ioi`: does anybody take over? Who is paid back in other models?
+# With the Hub in reach, two are GPT-2, trained with dropout, and GPT-Neo, without.
 
 # %%
 rng = torch.Generator().manual_seed(0)
 first, second, _ = torch.rand(100, len(tasks.NAMES), generator=rng).argsort(1).T[:3] + 1
 fillers = torch.randint(tasks.WORDS.index("the"), len(tasks.WORDS), (100, 8), generator=rng)
 windows = tasks.name_windows(first, second, torch.arange(100) % 2 == 0, fillers)
-giving = scene(load_model("toy-ioi"), windows[:, :-1], windows[:, -1:], slice(15, 16), windows[:, 12:13])
-for name in ("L0H0", "L0H1", "L0H2", "L0H3"):
-    entries = changes(giving, name, own(giving.cache, name).mean(0))
-    words, norm = entries.pop(name), entries.pop("norm")
-    late = sum(entries.values())
-    print(f"toy-ioi, {name}: {words.mean():z.2f}, later {late.mean():z.2f}, paid back {repaid(words, late):z.2f}")
+giving = scene(load_model("toy-ioi"), windows[:, :-1], windows[:, -1:], slice(15, 16))
+
+# %%
+early, right = ["L0H0", "L0H1", "L0H2", "L0H3"], windows[:, -1:]
+for gone in ([], *([name] for name in early), early):
+    off = [hook for name in gone for hook in put(name, own(giving.cache, name).mean(0))]
+    logits = take_apart(giving.model, giving.tokens, off)[0][:, -1]
+    others = logits.scatter(1, right, -torch.inf).max(1).values
+    ahead = logits.gather(1, right).flatten() - others
+    gained = f"{ahead.mean():z.2f} ahead of the likeliest other, {(ahead > 0).float().mean():.0%} right"
+    print(f"toy-ioi, off: {', '.join(gone) or 'nothing'}; {gained}")
 
 
 # %%
@@ -398,16 +440,19 @@ def loudest(scene, layer):
     return max(heads, key=lambda name: (heads[name][:, scene.at].flatten(0, 1) * scene.direction).sum(-1).std())
 
 
+# %%
 for name, instead in {"mini-deep": None, "gpt2": "mini-gpt2", "gpt-neo-125m": "mini-neo"}.items():
     other = read_code(load_model(name, fallback=instead))
     for layer in range(1, other.model.cfg.n_layers):
         head = loudest(other, layer)
-        found = share(other, head, own(other.cache, head).mean((0, 1)))
-        print(f"{other.model.cfg.model_name}, {head}: paid back {found:z.2f}")
+        kinds = substitutes(other, head)
+        off, noise = (share(other, head, kinds[kind]) for kind in ("its mean", "noise added"))
+        print(f"{other.model.cfg.model_name}, {head}: paid back {off:z.2f}, noise {noise:z.2f}")
 
 # %% [markdown]
-# Nobody takes over in the toy: later heads add to the loss. Of our models of code, two layers pay nothing back; in eight, layer 2 gets most.
-# None of them was trained with dropout. If you have GPT-Neo here, what do its numbers say to those who hold that dropout made the backups?
+# In the toy nobody takes over: one early head costs 4 to 6 logits, all four about the sum.
+# Models of two layers pay nothing back. In eight, the loudest head of layer 2 gets 0.40, but noise there 0.36: a push against whatever is written.
+# None of ours saw dropout, nor did GPT-Neo. If you have it here: did dropout make the backups?
 #
 # ## Explain
 #
@@ -419,6 +464,7 @@ for name, instead in {"mini-deep": None, "gpt2": "mini-gpt2", "gpt-neo-125m": "m
 # I write the ledger first: what the head took away, what each later part changed at the old scale, and what the norm's new scale did; others that say the same all the time do not move at all.
 # If later parts pay back, they may be spares that wait or brakes that always speak against the head and now stop; an ablation cannot tell, because it only ever takes away.
 # So I turn the head up: a spare has nothing to do then, a brake pushes back harder, and an alarm speaks both times.
+# And I ablate one place at a time: the head writes at every place, and two effects may nearly cancel.
 # In mini-python they are brakes, and it was trained without dropout.
 # ### END SOLUTION
 
@@ -428,18 +474,16 @@ for name, instead in {"mini-deep": None, "gpt2": "mini-gpt2", "gpt-neo-125m": "m
 # In rot13. Run the cell to decode it, once you have tried a part.
 
 # %% [markdown] reveal="answer"
-# Because later parts had been speaking against it. Two heads of layer 2 read what L1H1 wrote, or what MLP1 made of it, where they look anyway, and write the opposite; two MLPs help. Off, they stop. Doubled, they write twice as much. A brake, and nobody who waits.
+# Because one ablation did two things. At `x` it took 3.38 away, and two MLPs, which had been speaking against it, gave 2.61 back. At `(` it took away what makes two heads of layer 2 write the opposite. Off, they all stop. Doubled, they all push. Brakes, and nobody who waits. And where L1H1 speaks, it was missed: by 1.86.
 #
-# So four stories fit "nothing happens", and each has its test. Votes: nobody's words change. Louder: the norm's entry changes. Spares and brakes: later words change, and only a dose above one tells them apart. To turn a part up costs one more run.
+# Four stories fit "nothing happens", and each has its test. Votes: nobody's words change. Louder: the norm's entry changes. Spares and brakes: later words change, and only a dose above one tells them apart. To turn a part up costs one more run; to split an ablation by place, two.
 #
 # A ledger reads later parts at the old scale; otherwise all that stay as they are seem to answer. And a share is a regression over all places: those where most was lost were picked by their loss.
 #
-# In GPT-2, too, part of self-repair is of this kind: heads that suppress what earlier ones wrote, and MLPs that erase. What we did not find out is why training puts brakes behind a head, rather than have it say less.
+# Part of self-repair elsewhere is of this kind: in GPT-2 Small a head that suppresses what earlier ones copied (McDougall et al.), in other models neurons of the last MLP that erase (Rushing and Nanda). What we did not find out is why training puts brakes behind a head, rather than have it say less.
 
 # %% [markdown]
-# ## Play
-#
-# Other prompts, parts and doses.
+# ## Play: other prompts, parts and doses
 
 # %% open="play"
 text, a, b, name, dose = "for axis in axes[::-1]:\n    x", " =", ".", "L1H3", 0
@@ -457,4 +501,4 @@ plots.bars({part: x for part, x in entries.items() if abs(x) > 0.01}, y_title="c
 # - *Any one can go*: heads that vote.
 # - Problems 2.24 and 2.25: name movers in GPT-2 have backups (Wang et al., 2022). Double one: do they brake? And in GPT-Neo?
 #
-# McGrath, Rahtz, Kramar, Mikulik and Legg: The Hydra Effect (2023). Rushing and Nanda: Explorations of Self-Repair in Language Models (2024). McDougall, Conmy, Rushing, McGrath and Nanda: Copy Suppression (2023).
+# McGrath et al.: The Hydra Effect (2023). Rushing and Nanda: Explorations of Self-Repair in Language Models (2024). McDougall et al.: Copy Suppression (2023).
