@@ -78,9 +78,9 @@ CURVES = (  # each with bars of 0.1 or so to rise above, and the place where it 
     (0.7, 0.8, 0.6, 2.0, 1.5),  # above from the first
     (0.0, 0.9, 0.8, 0.7, 0.0, -0.1),  # not above in the end
     (0.0, 0.7, 0.6, 0.5, -0.3, 0.6, 1.2, 2.0),
-    (0.0, 0.0, 0.1, 0.0, 0.0, 0.0, -0.2, 2.5),  # only at the last
+    (0.0, 0.0, 0.1, 0.0, 0.0, 0.0, -0.5, 2.5),  # only at the last
     (0.0, 0.5, 0.6, -0.9, 0.7, 1.2),  # falls below most controls, but for one sequence
-    (0.198, -3.0, -1.68, -1.27, 0.195, 0.196, 0.196, 0.6, 0.9),  # stays for a while just below the highest control
+    (0.198, -3.0, -1.71, -1.27, 0.195, 0.196, 0.196, 0.6, 0.9),  # stays for a while just below the highest control
 )
 NEARLY = CURVES[-1]
 

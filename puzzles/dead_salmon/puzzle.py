@@ -214,6 +214,13 @@ PROBE_SYMPTOMS = (
         "Centre X and y, or give b a column of ones that is not penalised.",
     ),
     Symptom.gives(
+        "b_afterwards",
+        doubles(
+            lambda X, y, X_new, penalty: X_new @ solved(X, y, penalty) + (y - X @ solved(X, y, penalty)).mean(dim=0),
+        ),
+        says="The weights were fitted as if there were no b, and b came afterwards. Fit both together: take the means off X and y first.",
+    ),
+    Symptom.gives(
         "intercept_penalised",
         doubles(lambda X, y, X_new, penalty: with_ones(X_new) @ solved(with_ones(X), y, penalty)),
         says="b is penalised like a weight, so the probe's mean is pulled to zero. Leave b out of the penalty.",
@@ -359,6 +366,12 @@ BAG_SYMPTOMS = (
         "windows_run_on",
         run_on,
         says="One window's tokens count in the next. Each window starts from nothing.",
+    ),
+    Symptom.from_truth(
+        "one_tensor_many_times",
+        lambda want, *inputs: want[:, -1:].expand_as(want),
+        says="All places hold what belongs to the last one. A sum that is changed in place is one tensor, however often "
+        "a list holds it: append a copy.",
     ),
     Symptom(
         "last_place",

@@ -640,6 +640,7 @@ PUZZLE = Puzzle(
         "5.16": "gains",
         "5.17": "gains",
         "5.18": "closed",
+        "5.20": "closed",
         "6.49": "gains",
         "6.50": "gains",
         "6.54": "change",

@@ -81,7 +81,7 @@ fit, choose, judge = (file % 3 == part for part in range(3))  # three kinds of f
 # Nine labels for each place: in a *string*, a line with an *indent* of 8 or more, a *bracket*, *nested* brackets, the *header* of a function.
 # Its token has a *capital*, has come before (*again*), or the *line ends* with the next.
 # And *coins*: one thrown for each of the 2,048 tokens.
-# A third of the files is for fitting, a third for choosing, a third for judging.
+# A third of the files is for fitting, one for choosing, one for judging.
 #
 # ## Commit
 #
@@ -89,7 +89,7 @@ fit, choose, judge = (file % 3 == part for part in range(3))  # three kinds of f
 #
 # - `"model"`: redrawn weights reach 0.68, so what lies above was learnt.
 # - `"word"`: the token gives it away; a table of tokens does as well.
-# - `"words"`: the tokens so far give it away, however one adds them up.
+# - `"words"`: the tokens so far give it away; it is enough to add them up.
 # - `"probe"`: a probe with 128 weights reads anything, so the coins as well.
 
 # %% open="predict-story"
@@ -307,7 +307,7 @@ plots.heatmap(table, rows=pairs, columns=list(ahead), **titles)
 # %% [markdown]
 # Below zero, the text wins.
 #
-# - A high score is not a gain: *capital* scores 0.99 off the embedding, and a table of tokens does better.
+# - A high score is not a gain: *capital* scores 0.99 off the embedding, and a table of tokens does as well.
 # - *coins* mean nothing and score 0.87 there. A probe learns words by heart; Hewitt and Liang subtract this score, and call the rest *selectivity*.
 # - In the first five rows nothing is clearly ahead before `attn 1`, and `mlp 1` hardly is. After the last block *header* fades.
 # - Redrawn weights lose every row.
@@ -352,11 +352,12 @@ found = {who: {name: judged(scores[:, k], k) for k, name in enumerate(NAMES)} fo
 plots.bars(found, y_title="score")
 
 # %% [markdown]
-# Only *line ends* has a neuron of its own. The others' best neurons tell no more than directions drawn by chance, and far less than all 512 together.
+# Only for *line ends* is a neuron ahead of the best direction, and far behind all 512.
+# The others' best tell no more than random directions.
 #
 # ## Try to break it
 #
-# 128 random numbers are one rival among many. Give each token more of them:
+# 128 random numbers are one rival among many. Give each token more:
 
 # %%
 WIDTHS = (64, 128, 256, 512, 1024)
@@ -365,16 +366,17 @@ wide = torch.cat([bag_of_words(tokens, some, 0.9)[:, 32:].flatten(0, 1) for some
 wide = [read(wide[:, :width], judge, penalty=1e4) for width in WIDTHS]  # with 1, wide bags overfit
 over = [gains(acts["after 1"], judge, scores) for scores in wide]
 for site, found in {"after 1": over[-1], "attn 1": gains(acts["attn 1"], judge, wide[-1])}.items():
-    said = (f"{name} {mean:z.3f} ± {error:.3f}" for name, (mean, error) in zip(NAMES[:5], found))
+    said = (f"{NAMES[k]} {found[k][0]:z.3f} ± {found[k][1]:.3f}" for k in (*range(5), 7))
     print(f"{site} over 1,024 numbers:", ", ".join(said))
 puzzle.recall("the story")
-curves = {NAMES[k]: [float(found[k][0]) for found in over] for k in (0, 1, 2, 4)}
+curves = {NAMES[k]: [float(found[k][0]) for found in over] for k in (0, 1, 2, 4, 7)}
 plots.lines(WIDTHS, curves, x_title="random numbers per token", y_title="gain, stream after block 1")
 
 # %% [markdown]
-# The gain melts: after block 1 nothing is left, and `attn 1` keeps 0.02 at most.
+# For the first five the gain melts: after block 1 nothing is left, and `attn 1` keeps a few hundredths at most.
+# *line ends*, a guess about the next token, keeps a gain; see *Play*.
 # The model sees nothing but the text, so it adds no information.
-# What it does is to bring these labels, beside all else that it holds, into 128 numbers.
+# It brings these labels, beside all else that it holds, into 128 numbers.
 # A gain is over a rival. Name it, and its width.
 #
 # ## Your own labels

@@ -8,7 +8,8 @@
 #
 # **An autoencoder reconstructs perfectly. Did it find the features?**
 #
-# For once you can look. And what you call *found* must fail on a control: your own features, turned.
+# For once you can look.
+# And a control: the same features, mixed by a rotation. What you call *found* must not be found there.
 #
 # *40 minutes. You need to know what a sparse autoencoder is for. Guesses are never marked.*
 
@@ -157,7 +158,8 @@ guess = puzzle.prediction("A's mean cosine")
 plots.lines(range(1, 49), curves, x_title="features, best first", y_title="cosine", prediction=guess)
 
 # %% [markdown]
-# The control: `turned` rebuilds all, with your features mixed up. A lies where it lies. B is close to every feature, C closer.
+# The control: `turned` rebuilds all from your features mixed up, with activations of either sign. A comes hardly nearer than that.
+# B is close to every feature, C closer.
 # Was B lucky? Look where it started.
 
 # %%
@@ -169,7 +171,7 @@ puzzle.recall("the story")
 # `fit` draws its first weights with `seed + 1`, and with seed 1 you planted: B *started* at the features.
 # (This slip happened while the puzzle was made.) Reconstruction did not bring A there, and lets B drift.
 #
-# And what is a high cosine? That depends on how many directions there are to choose from. The data's own components are such a choice, too:
+# And what is a high cosine? That depends on how many directions there are to choose from. Principal components are such directions, too, and nobody trained them:
 
 
 # %%
@@ -279,7 +281,8 @@ print(f"random directions, the nearest ones, refitted: {explained(some, rebuilt)
 # ## Try to break it
 #
 # Few units, a good fit: found? Plant the same features, but let eight of them never come alone: feature k brings k + 8 along.
-# Train C's way twice: from the features themselves, and from elsewhere. How many of the eight does the first still have, above 0.9?
+# Train twice with C's price: once starting at the features themselves, once elsewhere.
+# How many of the eight does the first still have, above 0.9?
 
 # %% open="predict-eight"
 puzzle.predict("found of the eight", ..., because="", sure=...)
@@ -406,7 +409,9 @@ print(f"this unit is carried by {carriers(neurons[::2], its[:, None])[0]:.0f}")
 plots.lines(numbers, rest, x_title="neurons held at their mean", y_title="share of the activation that is left")
 
 # %% [markdown]
-# It survives without a few, and not without as many as `carriers` counts.
+# Without its three strongest neurons three quarters are left, without thirty nearly a third; without thirty others, all.
+# `carriers` says 23: it counts who goes along, not how many are needed.
+# No unit above is less diffuse.
 #
 # ## Explain
 #

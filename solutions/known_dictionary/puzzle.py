@@ -110,6 +110,9 @@ def telling(units, features, below_zero):
     want = paired(cosines, cosines)
     if first - second < 0.05 or (below_zero and want.min() > -0.05) or (greedy(cosines) - want).abs().max() < 0.02:
         return False
+    sizes = cosines.abs()[rows, columns].sum(1).topk(2).values
+    if sizes[0] - sizes[1] < 0.02:
+        return False  # an auction that is a thousandth off for each pair may not decide
     by_products = paired(cosines, scalar_products(units, features))
     easy = [best_for_each(cosines), greedy(cosines), in_turn(cosines), mutual(cosines), by_number(cosines)]
     easy += [paired(cosines, cosines.abs()), paired(cosines, -cosines)]
@@ -436,7 +439,9 @@ MATCHING_SYMPTOMS = (
     Symptom(
         "other_order",
         lambda got, want, units, features: (
-            got.shape == want.shape and torch.allclose(got.sort().values, want.sort().values, atol=1e-4)
+            got.ndim == 1
+            and int((got != 0).sum()) == int((want != 0).sum())
+            and torch.allclose(got[got != 0].sort().values, want[want != 0].sort().values, atol=1e-4)
         ),
         says="The cosines are right but not in the features' order. `assign` returns rows and columns: put each at its row.",
     ),
@@ -711,7 +716,7 @@ DICTIONARIES_SYMPTOMS = (
     Symptom(
         "neighbours",
         mistaken(("merged", "some"), ("some", "merged")),
-        says="A missing feature has no unit nearer than chance, about 0.5 here; a merged one has a unit near 0.7 that fires with it. "
+        says="A missing feature has no unit nearer than chance, about 0.5 here; a merged one has a unit near 0.75 that fires with it. "
         "One or more of your dictionaries have the other kind.",
     ),
     Symptom(
@@ -719,6 +724,12 @@ DICTIONARIES_SYMPTOMS = (
         mistaken(("some", "every"), ("merged", "every")),
         says="One or more of the dictionaries that you call incomplete have a unit for every feature. "
         "Units left over, or two that share a feature, do not count against it, nor does a bad reconstruction.",
+    ),
+    Symptom(
+        "dead_counted_and_merged_unseen",
+        mistaken(("every", "some"), ("some", "merged")),
+        says="Two slips. Some units point at a feature and never fire: leave those out. And where a feature has no cosine above 0.9, "
+        "look whether a unit lies beside it, near 0.75: then it is merged, not missing.",
     ),
     Symptom(
         "by_reconstruction",
@@ -754,7 +765,6 @@ PUZZLE = Puzzle(
         "9.47": "carriers",
         "9.48": "carriers",
         "9.49": "carriers",
-        "9.60": "matched_cosines",
     },
     draw=lambda rng: draw_dictionaries(rng)[1],
     parts=(
@@ -822,8 +832,8 @@ PUZZLE = Puzzle(
     predictions=(
         Prediction(
             "the story",
-            choices=("all three", "A and B", "only C", "cannot tell"),
-            right="cannot tell",
+            choices=("all", "A and B", "only C", "C and one more"),
+            right="C and one more",
         ),
         Prediction("A's mean cosine", between=(0, 1)),
         Prediction("found of the eight", between=(0, 8)),

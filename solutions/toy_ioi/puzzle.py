@@ -358,7 +358,8 @@ LOOKS_SYMPTOMS = (
     Symptom.gives(
         "every_pair",
         lambda pattern, query, key: pattern[:, :, query][..., key].mean((0, 2, 3)),
-        says="Every query is combined with every key, of all sentences. Sentence i has its own pair: index the batch axis as well.",
+        lambda pattern, query, key: pattern[:, :, query, key].mean((0, 2)),
+        says="Each sentence was read at the positions of all sentences. Sentence i has its own pair: index the batch axis as well.",
     ),
     Symptom.gives(
         "first_sentence",
@@ -462,7 +463,8 @@ PATCH_SYMPTOMS = (
     Symptom.gives(
         "nothing_changed",
         lambda name, prompts, others, sender, receiver: walk(name, prompts)["logits"],
-        says="The logits are those of `prompts`, unpatched. Was the sender's z overwritten by the clean one, or the receiver read before it could hear?",
+        says="The logits are those of `prompts`, unpatched. Are the z's still held while the receiver should be heard, "
+        "was the sender's z overwritten by the clean one, or was the receiver read too early?",
     ),
     Symptom.gives(
         "exchanged",
@@ -694,14 +696,19 @@ OWN_SYMPTOMS = (
         says="Your labels follow the looks. At least one of these heads is not heard where its name implies: patch the path.",
     ),
     own_symptom(
-        "push_is_inhibition",
-        lambda got, circuit: mistaken(circuit, got, {"inhibition"}, {"pushes down", "pushes down the repeated"}),
-        says="A head that pushes the giver down in the logits is called inhibition. That kind tells later heads where not to look: who listens to yours?",
+        "writes_to_the_logits",
+        lambda got, circuit: mistaken(
+            circuit, got, {"inhibition"}, {"pushes down", "pushes down the repeated", "lifts the collected"}
+        ),
+        says="A head that looks at S2 and writes to the logits is called inhibition. That kind tells later heads where not to look: who listens to yours?",
     ),
     own_symptom(
-        "mover_without_look",
-        lambda got, circuit: mistaken(circuit, got, {"mover"}, {"lifts", "lifts the collected", "moves"}),
-        says="Some head that lifts IO is called a mover, though it does not look at IO more than at S1. Both tests must be passed.",
+        "fails_as_mover",
+        lambda got, circuit: mistaken(
+            circuit, got, {"mover"}, {"lifts", "lifts the collected", "moves", "moves against", "moves nothing"}
+        ),
+        says="Some head that fails one of the two tests is called a mover: it does not look at IO more than at S1, "
+        "or what it writes does not lift IO.",
     ),
     own_symptom(
         "kinds_exchanged",
@@ -736,7 +743,7 @@ PUZZLE = Puzzle(
     minutes=45,
     models=("toy-ioi",),
     after=("induction_heads", "which_corruption"),
-    problems={"3.18": "path_patch", "3.19": "earned", "4.23": "path_patch", "6.24": "earned"},
+    problems={"3.18": "path_patch", "3.19": "earned", "4.23": "path_patch", "6.13": "path_patch", "6.24": "earned"},
     draw=draw,
     parts=(
         Part(
@@ -803,7 +810,7 @@ PUZZLE = Puzzle(
     ),
     predictions=(
         Prediction("L1H2", choices=("S-inhibition", "name mover", "both", "neither"), right="neither"),
-        Prediction("lift of S, said twice but not at word 12", between=(-20, 20), within=2),
+        Prediction("lift of S, at word 12 alone", between=(-20, 20), within=2),
         Prediction("kinds in another toy", choices=("none", "one", "two", "three"), right="two"),
     ),
     free_text=(

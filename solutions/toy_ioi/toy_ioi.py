@@ -2,13 +2,13 @@
 # # Borrowed names
 #
 # *When Mary and John went to the store, John gave a drink to*: GPT-2 small says *Mary*.
-# Its circuit is famous for three kinds of heads (Wang et al., 2022).
+# Its circuit is famous for three kinds of heads.
 #
 # - *Duplicate-token heads* look from the second *John* back at the first, and pass on that he was named twice.
 # - *S-inhibition heads* look from the last word at the second *John*, and tell later heads where not to look.
 # - *Name movers* look from the last word at *Mary*, and write *Mary*.
 #
-# A toy of two attention layers, trained on nothing but such sentences, is always right.
+# A toy of two attention layers, trained on such sentences alone, is always right.
 # Its head L1H2 looks from the last word at the second *John*, with over 0.8 of its attention: S-inhibition.
 # It also adds more to *Mary* than any other: a name mover. At *Mary* it hardly looks.
 #
@@ -136,17 +136,17 @@ titles = {"x_title": "the look of", "y_title": "head of the toy", "colour_title"
 plots.heatmap(all_looks(model), rows=names, columns=KINDS, **titles)
 
 # %% [markdown]
-# Two heads have the look of S-inhibition. Nobody has the other looks.
+# Two heads have the look of S-inhibition, a third barely. Nobody has the other looks.
 #
 # ## Who listens?
 #
-# A look is half a criterion. The other half is what comes of it, at the listener that the name implies, when a word changes:
+# A look is half a criterion. The other half is what comes of it at the implied listener when a word changes:
 #
 # - duplicate: S1 is someone else; the next layer's *values* at S2 hear it.
 # - inhibition: the other one gives; the next layer's *queries* at END hear it.
 # - mover: IO is someone else; the *logits* hear it.
 #
-# **Path patching**: let one head speak as if the word had changed, all others as before, and let only the listener hear it.
+# **Path patching**: let one head speak as if the word had changed, all others as before, and only the listener hear it.
 # About six lines, with `put`.
 
 
@@ -202,7 +202,7 @@ def whole(model):
 
 
 def act(model, kind, sender, receiver):
-    """The share of the margin that is lost."""
+    """The share of the margin that is lost: 1 is all of it, 2 turns the answer round."""
     patched = path_patch(model, prompts, changed[kind], sender, receiver)
     return 1 - margin(patched) / whole(model)
 
@@ -249,7 +249,7 @@ puzzle.grade("earned", earned)
 
 # %% [markdown]
 # First the control: three hand-set layers, as in the textbook.
-# In each, head 0 is of the kind; heads 1 and 2 only resemble it, or do something else.
+# In each, only head 0 is of the kind.
 
 
 # %%
@@ -278,7 +278,7 @@ textbook = boot_native(*for_all, Origin("textbook", "three hand-set layers."))
 show(textbook, tests(textbook), "the textbook")
 
 # %% [markdown]
-# The tests can say yes, and they say no to six look-alikes. Now the toy.
+# The tests say yes to three, and no to six that pass only one. Now the toy.
 
 # %%
 puzzle.recall("L1H2")
@@ -288,10 +288,11 @@ show(model, of_toy, "the toy")
 # %% [markdown]
 # Not one name.
 # L1H2 has the look of one kind and the act of another. Nobody comes after it to be told where not to look.
+# Two layers cannot hold all three in a row, but inhibition before movers would fit.
 #
 # ## Try to break it
 #
-# A function may be shared out. Let all four heads of layer 0 speak at once, also to the keys:
+# A function may be shared out: let all four heads of layer 0 speak at once.
 
 # %%
 at_end, at_s2 = (0, [0, 1, 2, 3], 15), (0, [0, 1, 2, 3], 12)
@@ -303,7 +304,7 @@ for kind, sender, site in (("inhibition", at_end, "q"), ("duplicate", at_s2, "v"
 # Nothing; undoing the repetition even helps.
 #
 # L1H2 gives IO a little more attention than S1. Is that how it lifts IO?
-# Cut single looks, and see what is left of the margin:
+# Cut single looks: what is left of the margin?
 
 
 # %%
@@ -321,46 +322,41 @@ print(f"L1H2 and L1H3, from END at IO: {cut(1, [2, 3], 15, io_pos):.2f}; at S2: 
 print(f"layer 0, from S2 at IO: {cut(0, range(4), 12, io_pos):.2f}; at S1: {cut(0, range(4), 12, s1_pos):.2f}")
 
 # %% [markdown]
-# The small look carries next to nothing. And S2 is better off without its look at S1.
+# The small look carries next to nothing, S2's look at S1 less than that.
 # Does anybody notice that a name is said twice?
 #
-# Say S twice, but at word 10, with a filler at 12. How far above the average word is S? As it was, IO stands at 17, S at 1.
+# Say S at word 12 alone: a third stands at S1. How far above the average word is S? As it was, IO stands at 18, S at 2.
 
 # %% open="predict-lift"
-puzzle.predict("lift of S, said twice but not at word 12", ..., because="", sure=...)
+puzzle.predict("lift of S, at word 12 alone", ..., because="", sure=...)
 
 # %%
-filler = prompts[:, 11]
-sentences = {"as it was": prompts}
-for name, words in {
-    "S at 10, not at 12": {10: s, 12: filler},
-    "nobody at 12": {12: filler},
-    "a third at 12": {12: third},
-}.items():
-    sentences[name] = prompts.clone()
-    for pos, word in words.items():
-        sentences[name][:, pos] = word
+unnamed = changed["duplicate"]  # a third stands at S1
+sentences = {"in front and at 12": prompts, "at 12 alone": unnamed}
+sentences |= {"in front alone": prompts.clone(), "nowhere": unnamed.clone()}
+sentences["in front alone"][:, 12] = sentences["nowhere"][:, 12] = prompts[:, 11]  # a filler
 
 # %%
 lifts = {who: {} for who in ("IO", "S", "a third")}
 for name, tokens in sentences.items():
     ends, seen = model.run_with_cache(tokens)
+    ends, divisor = ends[:, -1], seen["ln_final.hook_scale"][:, -1]
     for who, word in zip(lifts, (io, s, third)):
-        lifts[who][name] = lift(ends[:, -1], word)
-    divided = seen["ln_final.hook_scale"][:, -1].mean()
-    print(
-        f"{name:>18}: the last LayerNorm divides by {divided:.2f}; before, IO is lifted by {lifts['IO'][name] * divided:.1f}"
-    )
-guess = puzzle.prediction("lift of S, said twice but not at word 12")
-puzzle.recall("lift of S, said twice but not at word 12", found=lifts["S"]["S at 10, not at 12"])
+        lifts[who][name] = lift(ends, word)
+    before = [lift(ends * divisor, word) for word in (io, s)]
+    print(f"S {name}: the last LayerNorm divides by {divisor.mean():.2f};", end=" ")
+    print("before, IO is lifted by {:.1f}, S by {:.1f}".format(*before))
+guess = puzzle.prediction("lift of S, at word 12 alone")
+puzzle.recall("lift of S, at word 12 alone", found=lifts["S"]["at 12 alone"])
 plots.bars(lifts, y_title="lift over the average word", prediction=guess)
 
 # %% [markdown]
-# S stands no lower than IO: a repetition as such costs nothing. In training the giver always stood at word 12.
-# Whoever is mentioned is lifted, whoever stands at 12 is pushed down, repeated or not.
+# S is pushed down without any repetition.
+# Before the last LayerNorm, word 12 costs S 2.6 if S is named in front, and about 2.2 if not: mostly a place.
+# Whoever is mentioned is lifted, whoever stands at 12 is pushed down.
 # That IO gains by it is mostly the last LayerNorm's doing.
 #
-# So what is L1H2? It looks at S2, and lifts IO. Who put IO there, and what of it: the name, or its place?
+# So L1H2 looks at S2 and lifts IO. Who put IO there, and what of it: the name, or its place?
 
 # %%
 for head in (2, 3):
@@ -399,17 +395,19 @@ def retrain(seed, n_layers=2, steps=220):  # in float64, so that every machine m
 
 
 # %%
-another = retrain(seed=1)
+another = retrain(seed=1)  # of seeds 0 to 7, three learn the task in so few steps: 0, 1 and 6
 ends = another(prompts)[:, -1]
 print(f"right: {(ends.argmax(1) == io).float().mean():.0%}, margin {margin(ends):.1f}")
-print(f"S said twice, but not at word 12: margin {margin(another(sentences['S at 10, not at 12'])[:, -1]):z.1f}")
+for name, tokens in sentences.items():
+    ends, seen = another.run_with_cache(tokens)
+    print(f"S {name}: {lift(ends[:, -1] * seen['ln_final.hook_scale'][:, -1], s):.2f} before the last LayerNorm")
 puzzle.recall("kinds in another toy")
 show(another, tests(another), "another toy")
 
 # %% [markdown]
-# It is right as well, and it has name movers *and* S-inhibition: what L0H2 says to the queries of layer 1 carries most of the margin.
-# "Not one" was said of one toy, not of the task.
-# Neither has duplicate-token heads, nor notices a repetition: a place is enough.
+# It has name movers *and* S-inhibition: what L0H2 says to the queries of layer 1 carries most of the margin.
+# "Not one" was said of one toy, not of the task; so is "two".
+# Again there is no duplicate-token head. Yet a repetition counts: word 12 costs S 3.4 if S is named in front, 1.6 if not.
 #
 # ## Your own model
 #
@@ -444,7 +442,7 @@ puzzle.grade("my_heads", my_heads)
 # %% [markdown]
 # ## Explain
 #
-# A script ranks the heads of a new model by their attention from END to IO and reports the top three as its name movers.
+# A script reports the three heads of a new model with most attention from END to IO as its name movers.
 # Answer in three to five sentences: what is wrong, which test is missing, and how would you know that your test works?
 
 # %% [markdown] free_text="explanation"
@@ -463,9 +461,9 @@ puzzle.grade("my_heads", my_heads)
 # %% [markdown] reveal="answer"
 # Ask of which toy. In the first, not one of eight heads earns a name. L1H2 and L1H3 have the look of S-inhibition and come last, so that nobody is left to be told where not to look. They push the name at word 12 down in the logits themselves, and lift the names that layer 0 has collected there, IO among them. A lift for the mentioned, a push for a place: what Adhikari (2025) found in smaller models of a like task, and called additive and contrastive.
 #
-# In the second, a head of layer 0 looks at S2, the queries of layer 1 hear it, and heads there look at IO and write it: two kinds of three, as in the paper. Seed, width and step size differ from the first, all at once; which of them decides, we have not found out. Seed 6 is nearer to the first: name movers alone, and weak ones.
+# In the second, a head of layer 0 looks at S2, the queries of layer 1 hear it, and heads there look at IO and write it: two kinds of three, as in the paper. Seed, width and step size differ from the first, all at once; which of them decides, we have not found out. Of seeds 0 to 7, three learn the task in so few steps: 0 and 1 have both kinds, 6 is nearer to the first, with name movers alone, and weak ones.
 #
-# Neither has a duplicate-token head. In English the giver may stand anywhere, so that a repetition must be noticed. Here it stands at word 12.
+# Neither has a duplicate-token head. In the first, word 12 costs a name nearly as much if it is said once as if it is said twice. In the second it costs half as much: a repetition counts, and no head has the name for it. In English the giver may stand anywhere, so that a repetition must be noticed. Here it stands at word 12, and a place does most of the work.
 #
 # So neither the task nor the right answer tells you the mechanism, and a look does not either. The names were worth something all the same. Each is a bundle of claims: where a head looks, what it says, who listens. That made them testable, and the tests could fail. What a borrowed name is not is an explanation.
 
@@ -484,6 +482,6 @@ print({name: round(float(ends[WORDS.index(name)] - ends.mean()), 1) for name in 
 # ## Where next
 #
 # - *Nobody missed it*: what would heads that step in do to these tests?
-# - Problems 3.19 and 3.22: try `retrain(6)`, and three layers, `retrain(0, n_layers=3, steps=400)`.
+# - Problems 3.19 and 3.22: try `retrain(6)` (is it right?) and three layers, `retrain(0, n_layers=3, steps=400)`.
 #
 # Circuit and path patching: Wang et al. (2022, arXiv 2211.00593). A toy like ours: Adhikari (2025, arXiv 2510.25013).
