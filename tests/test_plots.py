@@ -84,6 +84,11 @@ def test_words_under_a_line_are_not_read_as_numbers():
     assert plots.lines([1, 2], {"a": [1.0, 2.0]}, **titles).layout.xaxis.type is None
 
 
+def test_no_two_of_eight_lines_look_alike():
+    picture = plots.lines([0, 1], {str(i): [0.0, i] for i in range(8)}, x_title="x", y_title="y")
+    assert len({(one.line.color, one.line.dash) for one in picture.data}) == 8
+
+
 def test_a_heatmap_is_centred_on_zero_and_names_its_largest_entry():
     scores = torch.tensor([[0.1, -0.9], [0.3, 0.2]])
     names = {"x_title": "head", "y_title": "layer", "colour_title": "score"}

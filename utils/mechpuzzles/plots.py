@@ -68,10 +68,9 @@ def lines(
 
     >>> lines(range(3), {"trained": [1.0, 2.0, 4.0]}, x_title="layer", y_title="norm")
     """
-    colours = {name: COLOURS[i % len(COLOURS)] for i, name in enumerate(y)}
     traces = [
-        go.Scatter(x=_plain(x), y=_plain(values), name=name, mode="lines+markers", line={"color": colours[name]})
-        for name, values in y.items()
+        go.Scatter(x=_plain(x), y=_plain(values), name=name, mode="lines+markers", line=_line(i))
+        for i, (name, values) in enumerate(y.items())
     ]
     said = [f"{name}: from {_plain(values)[0]:.3g} to {_plain(values)[-1]:.3g}." for name, values in y.items()]
     picture = Picture(traces, alt=" ".join([f"{y_title} over {x_title}.", *said]))
@@ -81,6 +80,12 @@ def lines(
     if any(isinstance(at, str) for at in x):
         picture.update_xaxes(type="category")
     return _predicted(picture, prediction)
+
+
+def _line(number: int) -> dict[str, str]:
+    """A colour for each of four lines; four more are dotted."""
+    dotted = {} if number < len(COLOURS) else {"dash": "dot"}
+    return {"color": COLOURS[number % len(COLOURS)], **dotted}
 
 
 def bars(
