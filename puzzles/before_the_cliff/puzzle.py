@@ -150,9 +150,8 @@ def curve_cases(rng):
         rise[(jump + 2) % (n - 1)] = -1.0 - 0.5 * torch.rand((), generator=rng)
         curve = torch.cat([torch.zeros(1), rise.cumsum(0)]) + torch.randn((), generator=rng)
         yield Case((turn * curve, steps))
-    gaps = torch.tensor(
-        [0.0, 90.0, 160.0, 70.0, 20.0, 140.0, 110.0]
-    )  # short where the turn is: steepest against the whole
+    # The gap is short where the turn is: steepest against the whole.
+    gaps = torch.tensor([0.0, 90.0, 160.0, 70.0, 20.0, 140.0, 110.0])
     rise = torch.tensor([0.4, 3.3, 0.7, -1.2, 0.9, 0.6]) + 0.2 * torch.rand(6, generator=rng)
     yield Case((torch.cat([torch.zeros(1), rise.cumsum(0)]) + torch.randn((), generator=rng), gaps.cumsum(0)))
 

@@ -118,9 +118,14 @@ def stops_at_the_last_below(values, controls):
     return int(below.max()) if len(below) else -1
 
 
+def after_the_last(below):
+    """The place after the last True; 0 if there is none."""
+    places = below.nonzero()
+    return int(places.max()) + 1 if len(places) else 0
+
+
 def says_minus_one_for_never(values, controls):
-    below = (values.mean(1) <= controls.mean(1).max()).nonzero()
-    at = int(below.max()) + 1 if len(below) else 0
+    at = after_the_last(values.mean(1) <= controls.mean(1).max())
     return at if at < len(values) else -1
 
 
@@ -134,23 +139,19 @@ def takes_the_first_crossing_by_argmax(values, controls):
 
 
 def clears_the_mean_control(values, controls):
-    below = (values.mean(1) <= controls.mean()).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last(values.mean(1) <= controls.mean())
 
 
 def clears_every_sequence(values, controls):
-    below = (values.mean(1) <= controls.max()).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last(values.mean(1) <= controls.max())
 
 
 def wants_every_sequence_above(values, controls):
-    below = (values <= controls.mean(1).max()).any(1).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last((values <= controls.mean(1).max()).any(1))
 
 
 def is_content_with_one_sequence(values, controls):
-    below = (values <= controls.mean(1).max()).all(1).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last((values <= controls.mean(1).max()).all(1))
 
 
 def takes_half_of_the_last(values, controls):
@@ -164,50 +165,41 @@ def takes_a_tenth_of_the_last(values, controls):
 
 
 def takes_the_middle_sequence(values, controls):
-    below = (values.median(1).values <= controls.mean(1).max()).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last(values.median(1).values <= controls.mean(1).max())
 
 
 def compares_medians(values, controls):
-    below = (values.median(1).values <= controls.median(1).values.max()).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last(values.median(1).values <= controls.median(1).values.max())
 
 
 def lets_the_sequences_vote(values, controls):
-    below = ((values > controls.mean(1).max()).sum(1) * 2 <= values.shape[1]).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last((values > controls.mean(1).max()).sum(1) * 2 <= values.shape[1])
 
 
 def clears_most_controls(values, controls):
-    below = (values.mean(1) <= controls.mean(1).quantile(0.95)).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last(values.mean(1) <= controls.mean(1).quantile(0.95))
 
 
 def clears_two_deviations(values, controls):
     bar = controls.mean() + 2 * controls.mean(1).std()
-    below = (values.mean(1) <= bar).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last(values.mean(1) <= bar)
 
 
 def clears_three_deviations(values, controls):
     bar = controls.mean() + 3 * controls.mean(1).std()
-    below = (values.mean(1) <= bar).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last(values.mean(1) <= bar)
 
 
 def clears_nine_tenths_of_controls(values, controls):
-    below = (values.mean(1) <= controls.mean(1).quantile(0.9)).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last(values.mean(1) <= controls.mean(1).quantile(0.9))
 
 
 def clears_deviations_of_sequences(values, controls):
-    below = (values.mean(1) <= controls.mean() + 2 * controls.std()).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last(values.mean(1) <= controls.mean() + 2 * controls.std())
 
 
 def averages_the_controls(values, controls):
-    below = (values.mean(1) <= controls.mean(0).max()).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last(values.mean(1) <= controls.mean(0).max())
 
 
 def takes_the_steepest(values, controls):
@@ -215,15 +207,13 @@ def takes_the_steepest(values, controls):
 
 
 def compares_with_the_first(values, controls):
-    below = (values.mean(1) <= values[0].mean()).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last(values.mean(1) <= values[0].mean())
 
 
 def smooths_first(values, controls):
     mean = values.mean(1)
     smooth = torch.stack([mean[max(0, i - 1) : i + 2].mean() for i in range(len(mean))])
-    below = (smooth <= controls.mean(1).max()).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last(smooth <= controls.mean(1).max())
 
 
 def counts_checkpoints(values, controls):
@@ -234,8 +224,7 @@ def counts_checkpoints(values, controls):
 
 
 def onset_of(values, controls):
-    below = (values.mean(1) <= controls.mean(1).max()).nonzero()
-    return int(below.max()) + 1 if len(below) else 0
+    return after_the_last(values.mean(1) <= controls.mean(1).max())
 
 
 def keeps_the_controls(values, controls, draws):

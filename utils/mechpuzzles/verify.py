@@ -18,7 +18,7 @@ import torch
 from nbformat import NotebookNode
 
 from mechpuzzles import build, checks, folders
-from mechpuzzles.grading.wire import crosses, plain_attributes
+from mechpuzzles.grading.wire import reaches
 from mechpuzzles.puzzle import Alternative, Part, Puzzle
 from mechpuzzles.verdicts import Case, Outcome
 
@@ -237,8 +237,7 @@ def _while_graded(root: Path, puzzle: Puzzle, say: Callable[[str], None]) -> Non
     if puzzle.draw is None:
         return
     drawn = puzzle.draw(torch.Generator().manual_seed(0))
-    public = {name for name in dir(drawn) if not name.startswith("_")}
-    if not crosses(drawn) and not (callable(drawn) and public == set(plain_attributes(drawn))):
+    if not reaches(drawn):
         say(
             f"the variant is a {type(drawn).__name__}, which does not reach a learner's code while it is graded: draw "
             "numbers, strings, tensors, collections of these, or a function with no public attributes but numbers and "

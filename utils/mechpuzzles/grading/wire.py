@@ -162,10 +162,19 @@ def crosses(value: Any) -> bool:
     return whole(encode(value, bytearray()))
 
 
+def public_attributes(value: Any) -> dict[str, Any]:
+    """The attributes of a value whose names have no underscore in front."""
+    return {name: getattr(value, name) for name in dir(value) if not name.startswith("_")}
+
+
 def plain_attributes(value: Any) -> dict[str, Any]:
     """The public attributes of a value that are numbers or strings: those that a function held elsewhere has here."""
-    names = [name for name in dir(value) if not name.startswith("_")]
-    return {name: got for name in names if type(got := getattr(value, name)) in (bool, int, float, str)}
+    return {name: got for name, got in public_attributes(value).items() if type(got) in (bool, int, float, str)}
+
+
+def reaches(value: Any) -> bool:
+    """Whether all of a value is to be had on the other side: it crosses, or is a function with plain attributes."""
+    return crosses(value) or (callable(value) and plain_attributes(value) == public_attributes(value))
 
 
 def decode(data: Any, blob: bytearray, depth: int = 0) -> Any:
