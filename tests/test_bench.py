@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mechpuzzles import bench
+from mechpuzzles import bench, folders
 from mechpuzzles.grading import sandbox
 from mechpuzzles.grading.bench import bench_grading
 
@@ -50,6 +50,15 @@ def test_without_proc_memory_is_unknown(monkeypatch, tmp_path):
     assert bench._resident("VmRSS") is None
     assert bench._megabytes(None, None, 10) is None
     assert bench._megabytes(1_000_000, 5_000_000, 1_000_000) == 3.0
+
+
+def test_startup_is_measured_for_each_puzzle_and_the_slowest_is_named():
+    startup = bench.bench_startup(folders.checkout(), ["clockwork"])
+    assert list(startup) == ["import_s", "first_picture_s", "check_s", "puzzles"]
+    (row,) = startup["puzzles"]
+    assert row == {"puzzle": "clockwork", **{name: startup[name] for name in list(startup)[:3]}}
+    assert 0 < row["import_s"] < row["first_picture_s"] < 60
+    assert 0 < row["check_s"] < 10
 
 
 @pytest.fixture(scope="module")

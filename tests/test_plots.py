@@ -97,6 +97,14 @@ def test_a_heatmap_is_centred_on_zero_and_names_its_largest_entry():
     assert picture.alt == "score by layer and head; farthest from zero at L0, H1: -0.9."
 
 
+def test_a_heatmap_keeps_labels_apart_that_repeat():
+    names = {"x_title": "token", "y_title": "unit", "colour_title": "activation"}
+    picture = plots.heatmap([[1.0, 2.0, 3.0]], rows=["unit 7"], columns=["(", "a", "("], **names)
+    assert len(set(picture.data[0].x)) == 3
+    assert [label.rstrip(plots.INVISIBLE) for label in picture.data[0].x] == ["(", "a", "("]
+    assert picture.alt.endswith("largest at unit 7, (: 3.")
+
+
 def test_a_heatmap_without_negative_entries_begins_at_zero():
     names = {"x_title": "key", "y_title": "query", "colour_title": "attention"}
     picture = plots.heatmap([[0.0, 0.5], [0.2, 0.8]], rows="ab", columns="cd", **names)

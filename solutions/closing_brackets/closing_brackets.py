@@ -90,9 +90,11 @@ def every(shape):
 
 
 # %%
-for shape in ("(", "((", "((("):
-    right = torch.stack([(ask(b) > 0) == (b[-1] == "(") for b in every(shape)]).float().mean()
-    print(f"{shape.count('(')} open, such as {prompt(every(shape)[-2], WORDS):28} {right:.0%} right")
+odds = {brackets: ask(brackets) for shape in ("(", "((", "(((") for brackets in every(shape)}
+for depth in (1, 2, 3):
+    right = torch.cat([(odds[b] > 0) == (b[-1] == "(") for b in odds if len(b) == depth]).float().mean()
+    print(f"{depth} open: {right:.0%} right")
+plots.bars({b: float(draw.mean()) for b, draw in odds.items()}, x_title="open", y_title="log odds of ) over ]")
 
 # %% [markdown]
 # ## Commit

@@ -45,8 +45,10 @@ def states(source):
 
 
 # %%
-source = "total = add(prices[0], [1, 2])"
-print(source + "\n" + "".join("^" if inside else " " for _, _, inside, _, _ in states(source)))
+source = 'def add(a, b="(", c=(1, 2)): return a[b, c]'
+marks = [[float(on) for on in row] for row in zip(*states(source))]
+titles = {"x_title": "after this character", "y_title": "", "colour_title": "holds"}
+plots.heatmap(marks, rows=["string", "indent", "bracket", "nested", "header"], columns=source, **titles)
 
 
 # %%

@@ -52,7 +52,7 @@ Fixtures: baseline tokens include one met once, one that fires once of twice, an
 the guess of explained_by_token has a bias, another slope and, once, the wrong sign; same_token_rates has tokens of one
 side only, one that never fires, and counts that differ between sides; rows of share_of_past have scales of their own.
 
-Working through it in a browser: the first number came only after five cells, so a text with brackets where one unit fires
+Working through it in a browser: the first number came only after five cells, so a picture of four units on a text
 now stands in the second (without a word that occurs on both sides, which would tell the end); cells that ran off the page
 were cut; windows leave gaps, and the swap reuses the untouched run, which halved the time. Choosing the units by precision
 alone, not by how much the token explains, keeps the first picture free of selection: all eight are in it.

@@ -3,7 +3,7 @@
 #
 # A sparse autoencoder describes the inside of a small Python model by 1,024 units.
 # Some of them fire on **English**: in comments and docstrings, hardly ever in code.
-# Nobody told the model which is which. Run two cells to see one.
+# Nobody told the model which is which. Run the first cells to see four.
 #
 # **Did the model compute it, or was it in the token all along?**
 #
@@ -32,14 +32,15 @@ model, sae = load_model("mini-python"), dictionary.load()
 _ = torch.set_grad_enabled(False)
 text = 'def total(prices):\n    """Return the sum of them all."""\n    return add(prices)\n'
 words = model.to_str_tokens(text)
-fires = sae.encode(model(model.to_tokens(text), stop_at_layer=2)[0]) > 0
+acts = sae.encode(model(model.to_tokens(text), stop_at_layer=2)[0])
+fires = (acts > 0).float()
 docstring = fires[words.index("Return") : words.index('."""')]
-unit = (docstring.float().mean(0) - fires.float().mean(0)).argmax()
-marked = [f"[{word}]" if on else word for word, on in zip(words, fires[:, unit])]
-print("".join(marked[1:]))
+four = (docstring.mean(0) - fires.mean(0)).topk(4).indices
+names, shown = [f"unit {unit}" for unit in four], [word.strip() for word in words[1:]]
+plots.heatmap(acts[1:, four].T, rows=names, columns=shown, x_title="token", y_title="", colour_title="activation")
 
 # %% [markdown]
-# In brackets: where the unit fires. It was picked because it looks so well on this text.
+# They were picked because they look so well on this text.
 # What of text that nobody picked? Here are two packages, and for each token whether it is English.
 
 

@@ -44,8 +44,9 @@ def share_right(hooks):
 
 
 # %%
-for name, heads in {"none": [], "0": [0], "1": [1], "2": [2], "3": [3], "all": [0, 1, 2, 3]}.items():
-    print(f"heads of layer 1 that are off: {name:>4}   right: {share_right(off(1, heads)):6.1%}")
+off_now = {"none": [], "0": [0], "1": [1], "2": [2], "3": [3], "all": [0, 1, 2, 3]}
+shares = {name: share_right(off(1, heads)) for name, heads in off_now.items()}
+plots.bars(shares, x_title="heads of layer 1 that are off", y_title="share right")
 
 # %% [markdown]
 # ## Commit

@@ -42,11 +42,13 @@ def logits(model, tokens, site=(0, 0), swap=lambda z: z):
 
 # %%
 intact, answers = logits(model, tokens), tokens[:, 2:].flatten()
+swaps = {"intact": lambda z: z, "zero": torch.zeros_like, "other text": lambda z: z.roll(20, 0)}
+right = {name: {} for name in swaps}  # the other text is 20 texts further on
 for site in ((0, 0), (0, 1), (1, 0), (1, 1)):
-    swaps = torch.zeros_like, lambda z: z.roll(20, 0)  # 20 texts further on
-    tries = [intact] + [logits(model, tokens, site, swap) for swap in swaps]
-    right = [f"{(one.argmax(1) == answers).float().mean():.0%}" for one in tries]
-    print("head {}.{}: intact {}, zero {}, other text {}".format(*site, *right))
+    for name, swap in swaps.items():
+        says = logits(model, tokens, site, swap).argmax(1)
+        right[name]["head {}.{}".format(*site)] = float((says == answers).float().mean())
+plots.bars(right, y_title="next tokens guessed right")
 
 # %% [markdown]
 # ## Commit

@@ -53,8 +53,8 @@ for X in layers:
     Y = X - centres[labels]
     raw.append(torch.cosine_similarity(X[a], X[b]).mean())
     recentred.append(torch.cosine_similarity(Y[a], Y[b]).mean())
-for name, row in (("as they are", raw), ("recentred", recentred)):
-    print(f"{name:>11}:", *(f"{cosine:z6.2f}" for cosine in row))
+curves = {"as they are": raw, "recentred": recentred}
+plots.lines(range(1, 9), curves, x_title="layers passed", y_title="mean cosine of different tokens")
 
 # %% [markdown]
 # ## Commit

@@ -55,11 +55,10 @@ def look(rows):
 
 # %%
 files = [*package_source("einops"), *package_source("markdown_it")]
-(rows_a, texts_a), (rows_b, texts_b) = windows(files[::2]), windows(files[1::2])
-seen_a, seen_b = look(rows_a), look(rows_b)
-acts_a, acts_b = seen_a["blocks.0.mlp.hook_post"], seen_b["blocks.0.mlp.hook_post"]  # [pos, neuron]
-tokens_a, tokens_b = rows_a[:, 1:-1].flatten(), rows_b[:, 1:-1].flatten()
-following_b = rows_b[:, 2:].flatten()
+rows_b, texts_b = windows(files[1::2])  # the other half is for later
+seen_b = look(rows_b)
+acts_b = seen_b["blocks.0.mlp.hook_post"]  # [pos, neuron]
+tokens_b, following_b = rows_b[:, 1:-1].flatten(), rows_b[:, 2:].flatten()
 
 
 # %%
@@ -178,6 +177,11 @@ puzzle.check("fitting_story", fitting_story)
 ### BEGIN HIDDEN TESTS
 puzzle.grade("fitting_story", fitting_story)
 ### END HIDDEN TESTS
+
+# %%
+rows_a, texts_a = windows(files[::2])  # to choose stories on; half b is to judge them
+seen_a = look(rows_a)
+acts_a, tokens_a = seen_a["blocks.0.mlp.hook_post"], rows_a[:, 1:-1].flatten()
 
 # %%
 untrained, found = gpt.GPT(recipes.RECIPES["mini-1l"]).eval(), []

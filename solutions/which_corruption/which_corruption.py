@@ -50,13 +50,14 @@ def run(prompts, source=None, site="", pos=-1, heads=slice(None)):
 Z0, Z1 = "blocks.0.attn.hook_z", "blocks.1.attn.hook_z"
 clean = sentence("Ada", "Ben", "Ben")
 pairs = ("Ben", sentence("Ada", "Ben", "Ada")), ("Tom", sentence("Tom", "Ben", "Ben"))
+bars = {}
 for answer, other in pairs:
-    print(f"the answer {WORDS[run(clean).argmax()]} becomes {WORDS[run(other).argmax()]}")
+    bar = bars[f"{WORDS[run(clean).argmax()]} becomes {WORDS[run(other).argmax()]}"] = {}
     for site, heads in ((Z0, [0, 1, 2, 3]), (Z1, [0, 1]), (Z1, [2, 3])):
         logits = torch.cat([run(clean), run(clean, other, site, -1, heads), run(other)])
         lead = logits[:, WORDS.index("Ada")] - logits[:, WORDS.index(answer)]
-        share = (lead[0] - lead[1]) / (lead[0] - lead[2])
-        print(f"   layer {site[7]}, heads {heads}: {share:z.2f} of the way")
+        bar[f"layer {site[7]}, heads {heads}"] = float((lead[0] - lead[1]) / (lead[0] - lead[2]))
+plots.bars(bars, y_title="share of the way")
 
 # %% [markdown]
 # ## Commit

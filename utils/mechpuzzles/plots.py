@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ COLOURS = (palette.BLUE, palette.ORANGE, palette.GREEN, palette.PURPLE)
 PREDICTION_COLOUR = palette.VERMILION
 # Readable on a white page and on a black one.
 INK, GRID, CLEAR = palette.GREY, "rgba(128, 128, 128, 0.2)", "rgba(0, 0, 0, 0)"
+INVISIBLE = "\u200b"  # a space of no width
 _ELSEWHERE = {  # where plotly shows a figure in another way than in JupyterLab (plotly.io._renderers)
     *("PLOTLY_RENDERER", "COLAB_NOTEBOOK_ID", "AZURE_NOTEBOOKS_HOST", "VSCODE_PID", "NTERACT_EXE"),
     *("COCALC_PROJECT_ID", "DATABRICKS_RUNTIME_VERSION", "KAGGLE_KERNEL_RUN_TYPE"),
@@ -117,6 +119,8 @@ def heatmap(
 ) -> Picture:
     """A matrix as colours around zero, or above it, with its entries written into it where there are few.
 
+    Labels may repeat, as the tokens of a text do: each keeps its own row or column.
+
     >>> heatmap(scores, rows=["L0", "L1"], columns=["H0", "H1"], x_title="head", y_title="layer", colour_title="score")
     """
     z = [[float(f"{value:.4g}") for value in row] for row in values]
@@ -126,8 +130,8 @@ def heatmap(
     few = len(z) * len(z[0]) <= 100
     trace = go.Heatmap(
         z=z,
-        x=[str(c) for c in columns],
-        y=[str(r) for r in rows],
+        x=_apart(columns),
+        y=_apart(rows),
         zmin=-reach if signed else 0,
         zmax=reach,
         colorscale=[[i / (len(colours) - 1), colour] for i, colour in enumerate(colours)],
@@ -140,8 +144,20 @@ def heatmap(
     picture = Picture(trace, alt=f"{colour_title} by {y_title} and {x_title}; {extreme}")
     dress(picture, x_title, y_title)
     picture.update_yaxes(autorange="reversed")
+    if len(set(map(str, columns))) < len(columns):  # running text: leave no word of it out
+        picture.update_xaxes(dtick=1)
     picture.update_layout(height=max(260, min(640, 90 + 34 * len(z))))
     return picture
+
+
+def _apart(labels: Sequence[Any]) -> list[str]:
+    """The labels as strings that all differ: plotly merges equal ones, so repeated ones end in invisible spaces."""
+    seen: Counter[str] = Counter()
+    apart = []
+    for label in map(str, labels):
+        apart.append(label + INVISIBLE * seen[label])
+        seen[label] += 1
+    return apart
 
 
 def _plain(values: Any) -> list[Any]:

@@ -34,7 +34,7 @@ from nbgrader.api import Gradebook, MissingEntry
 from nbgrader.converters import Autograde, GenerateAssignment
 from nbgrader.converters.base import NbGraderException
 from nbgrader.coursedir import CourseDirectory
-from nbgrader.preprocessors import AssignLatePenalties, CheckCellMetadata, LimitOutput, SaveAutoGrades
+from nbgrader.preprocessors import AssignLatePenalties, LimitOutput, SaveAutoGrades
 from nbgrader.utils import parse_utc, rmtree
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from traitlets.config import Config, PyFileConfigLoader
@@ -452,8 +452,8 @@ def _autograde(
         config.CourseDirectory.assignment_id = assignment.slug
         config.CourseDirectory.student_id = learner
         config.Autograde.autograde_preprocessors = [
-            *(fill, ClearMetadataPreprocessor, LimitOutput, SaveAutoGrades, AssignLatePenalties, CheckCellMetadata)
-        ]
+            *(fill, ClearMetadataPreprocessor, LimitOutput, SaveAutoGrades, AssignLatePenalties)
+        ]  # without CheckCellMetadata: nbgrader has just sanitised the notebook and checked it, and nothing ran since
 
         def convert() -> None:
             heard.last = ""
