@@ -25,6 +25,7 @@ def own_fork_server(folder: Path) -> Iterator[Path]:
             yield path
         finally:
             stop(path)
+            stop(warm.learners_socket())
 
 
 def stop(path: Path) -> None:

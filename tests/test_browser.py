@@ -49,6 +49,8 @@ def lab(tmp_path_factory, fork_server):
         (settings / plugin).write_text(json.dumps(setting))
     places = {"JUPYTERLAB_SETTINGS_DIR": str(home / "settings"), "MECHPUZZLES_HOME": str(home / "log")}
     places |= {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "JUPYTER_CONFIG_DIR": str(home / "config")}
+    places |= {warm.PROVISIONER: warm.LEARNERS}
+    warm.ensure_learners_server()
     with serving(home / "lab.log", home / "work", "jupyterlab", **places) as address:
         yield f"{address}/lab", home / "log"
 
@@ -192,7 +194,6 @@ def test_a_solved_puzzle_runs_from_top_to_bottom(browser, lab, slug):
     for cell in solved.cells:
         if cell.id.startswith("open-predict"):
             cell.source = guessed(puzzle, cell.source)
-    solved.metadata.kernelspec = {"name": warm.KERNEL, "display_name": "warm", "language": "python"}
     nbformat.write(solved, log.with_name("work") / slug / f"{slug}.ipynb")
     notebook = Notebook(browser, address, f"{slug}/{slug}.ipynb")
     notebook.page.get_by_text("| Idle").wait_for()  # before, nothing would come of it

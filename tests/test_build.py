@@ -146,6 +146,13 @@ def test_the_gate_catches(built, name, old, new, words):
     assert any(words in problem for problem in problems), problems
 
 
+def test_each_draw_of_the_grader_is_judged_apart(built):
+    damage(built, "_author.py", "row.sum()", "row.max()")
+    rejected = [problem for problem in verify(built, "row_sums", run=False, draws=3).problems if "rejected" in problem]
+    assert len(set(rejected)) == 4
+    assert sum("by grade with seeds" in problem for problem in rejected) == 3
+
+
 def write_source(root: Path) -> Path:
     """The source notebook as it would be before it is executed."""
     path = root / "solutions" / "row_sums" / "row_sums.ipynb"

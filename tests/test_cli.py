@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from mechpuzzles import folders, journal, zoo
 from mechpuzzles.cli import app
+from mechpuzzles.grading import warm
 
 from .jupyter import serving
 
@@ -96,6 +97,7 @@ def launched(monkeypatch, tmp_path):
     monkeypatch.setenv("MECHPUZZLES_WORK", str(tmp_path / "work"))
     monkeypatch.setattr(folders, "released", lambda: PUZZLES)
     monkeypatch.setattr(os, "execv", lambda path, words: ran.append((Path.cwd(), words)))
+    monkeypatch.setattr(warm, "serve_learners", lambda: None)
     return ran
 
 

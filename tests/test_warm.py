@@ -8,10 +8,12 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
 from jupyter_client.manager import KernelManager
+from jupyter_client.provisioning import KernelProvisionerFactory
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
@@ -121,6 +123,93 @@ def test_a_killed_kernel_is_one_dead_kernel(fork_server):
     with pytest.raises(DeadKernelError):
         run("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
     assert run("print('next')") == ["next\n"]
+
+
+# A learner's notebooks ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def learners(fork_server, monkeypatch):
+    """Kernels without a provisioner of their own get the learner's, as where `mechpuzzles start` was run."""
+    factory = KernelProvisionerFactory.instance()
+    monkeypatch.setattr(factory, "default_provisioner_name", warm.LEARNERS)
+    return warm.ensure_learners_server()
+
+
+PARENT = "import os, sys; print(os.getppid(), 'transformer_lens' in sys.modules, os.environ.get('A_SETTING'))"
+
+
+def test_a_learners_kernel_is_forked_from_the_learners_own_server(learners, fork_server, monkeypatch):
+    monkeypatch.setenv("A_SETTING", "1")
+    server = warm.listener(learners)
+    assert server not in (None, warm.listener(fork_server))
+    assert run(PARENT, kernel="python3") == [f"{server} True 1\n"]
+
+
+def test_a_kernel_of_another_kind_starts_as_always(learners, monkeypatch, tmp_path):
+    spec = tmp_path / "kernels" / "dev" / "kernel.json"
+    spec.parent.mkdir(parents=True)
+    command = [sys.executable, "-X", "utf8", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    spec.write_text(json.dumps({"argv": command, "display_name": "dev", "language": "python"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    assert run(PARENT, kernel="dev") == [f"{os.getpid()} False None\n"]
+
+
+def test_a_learners_kernel_starts_cold_while_the_server_is_loading(learners, fork_server, monkeypatch):
+    begun = []
+    monkeypatch.setenv("MECHPUZZLES_FORK_SERVER", f"{fork_server}-that-loads")
+    monkeypatch.setattr(warm, "begin", lambda: begun.append(True))
+    monkeypatch.setattr(warm, "PATIENCE_SECONDS", 0.2)
+    assert run(PARENT, kernel="python3") == [f"{os.getpid()} False None\n"]
+    assert begun == [True]
+
+
+def test_a_learners_kernel_starts_cold_where_none_can_be_forked(learners, monkeypatch):
+    def refuse(*_):
+        raise warm.NoForkServer("no memory is left")
+
+    monkeypatch.setattr(warm, "Forked", refuse)
+    assert run(PARENT, kernel="python3") == [f"{os.getpid()} False None\n"]
+
+
+def test_start_has_the_server_load_meanwhile(fork_server, monkeypatch):
+    monkeypatch.setenv("MECHPUZZLES_FORK_SERVER", f"{fork_server}-of-start")
+    monkeypatch.setenv("A_SETTING", "1")
+    monkeypatch.delenv(warm.PROVISIONER, raising=False)
+    try:
+        warm.serve_learners()
+        assert os.environ[warm.PROVISIONER] == warm.LEARNERS
+        server = warm.listener(warm.ensure_learners_server())  # waits for the one that was begun
+        assert b"A_SETTING=1" in Path(f"/proc/{server}/environ").read_bytes().split(b"\0")
+        assert "pyarrow" in Path(f"/proc/{server}/maps").read_text(), "TransformerLens and what it imports"
+        assert os.getsid(server) != os.getsid(0)
+    finally:
+        stop(warm.learners_socket())
+
+
+def test_start_leaves_another_provisioner_alone(monkeypatch):
+    monkeypatch.setenv(warm.PROVISIONER, "local-provisioner")
+    monkeypatch.setattr(warm, "begin", lambda: pytest.fail("begun"))
+    warm.serve_learners()
+    assert os.environ[warm.PROVISIONER] == "local-provisioner"
+
+
+def test_another_text_or_other_settings_make_another_server(monkeypatch, tmp_path):
+    monkeypatch.delenv("MECHPUZZLES_FORK_SERVER", raising=False)
+    text = tmp_path / "__init__.py"
+    text.touch()
+    monkeypatch.setattr(warm.mechpuzzles, "__file__", str(text))
+    first = warm.learners_socket()
+    assert warm.learners_socket() == first
+    monkeypatch.setenv("UNREAD", "1")
+    assert warm.learners_socket() == first
+    monkeypatch.setenv("HF_ENDPOINT", "http://mirror")
+    second = warm.learners_socket()
+    os.utime(text, (1, 1))
+    assert len({first, second, warm.learners_socket()}) == 3
+
+
+# The end --------------------------------------------------------------------------------------------
 
 
 def test_hanging_up_ends_a_kernel_and_its_children(fork_server, tmp_path):

@@ -19,7 +19,7 @@ from nbformat import NotebookNode
 
 from mechpuzzles import build, checks, folders
 from mechpuzzles.grading.wire import reaches
-from mechpuzzles.puzzle import Alternative, Part, Puzzle
+from mechpuzzles.puzzle import Alternative, Mutant, Part, Puzzle
 from mechpuzzles.verdicts import Case, Outcome
 
 LEAST_POWER = 10.0  # tolerances between right and wrong, on every draw of the inputs
@@ -55,10 +55,12 @@ class Report:
         return row
 
 
-def verify(root: Path, slug: str, run: bool = True, kernel: str = "python3") -> Report:
+def verify(root: Path, slug: str, run: bool = True, kernel: str = "python3", draws: int = 1) -> Report:
     """Hold one puzzle to the gate; nothing is written.
 
-    Without ``run``, all but what needs the notebooks executed, which is done by the kernel that is named.
+    Without ``run``, all but what needs the notebooks executed, which is done by the kernel that is named. So often as
+    ``draws`` says, a grader's fresh inputs are drawn for mutants and alternatives: a check that is only mostly right
+    shows itself over many.
     """
     puzzle, authors = folders.declared(root, slug), folders.authors(root, slug)
     report = Report(
@@ -69,8 +71,9 @@ def verify(root: Path, slug: str, run: bool = True, kernel: str = "python3") -> 
         alternatives=len(authors.ALTERNATIVES),
     )
     say = report.problems.append
-    _mutants(puzzle, authors.MUTANTS, report, say)
-    _alternatives(puzzle, authors.ALTERNATIVES, report, say)
+    drawn = {part.name: _Draws.of(part, draws) for part in puzzle.parts}
+    _mutants(puzzle, drawn, authors.MUTANTS, report, say)
+    _alternatives(puzzle, drawn, authors.ALTERNATIVES, report, say)
     _impostors(puzzle, authors.ALTERNATIVES, say)
     _declaration(puzzle, authors.MUTANTS, say)
     report.problems += build.stale(root, slug)
@@ -83,17 +86,32 @@ def verify(root: Path, slug: str, run: bool = True, kernel: str = "python3") -> 
     return report
 
 
-def _mutants(puzzle: Puzzle, mutants: tuple, report: Report, say: Callable[[str], None]) -> None:
+@dataclass(frozen=True)
+class _Draws:
+    """A part's inputs, drawn once for all its mutants and alternatives."""
+
+    judged: dict[str, checks.Draw]  # the public ones and the grader's, by who draws them
+    many: tuple[tuple[Case, ...], ...]  # the small cases of each of GRADER_DRAWS draws
+
+    @classmethod
+    def of(cls, part: Part, fresh: int) -> _Draws:
+        judged = {"check": checks.draw(part, checks.PUBLIC_SEEDS)}
+        for seeds in (checks.fresh_seeds() for _ in range(fresh)):
+            judged[f"grade with seeds {', '.join(map(str, seeds))}"] = checks.draw(part, seeds)
+        return cls(judged, tuple(checks.draw(part, [seed]).small for seed in range(GRADER_DRAWS)))
+
+
+def _mutants(
+    puzzle: Puzzle, drawn: dict[str, _Draws], mutants: tuple[Mutant, ...], report: Report, say: Callable[[str], None]
+) -> None:
     """Each is rejected with its own symptom, by the public checks and by a grader's fresh inputs."""
     powers = []
-    drawn = {part.name: _Draws.of(part) for part in puzzle.parts}
     for mutant in mutants:
         part, draws = puzzle.part(mutant.part), drawn[mutant.part]
-        verdict = checks.judge(part, mutant.answer, draws.public)
-        graded = checks.judge(part, mutant.answer, draws.fresh)
         name = f"{mutant.part}: {mutant.answer.__name__}"
         killed = True
-        for by, found in (("check", verdict), ("grade", graded)):
+        for by, draw in draws.judged.items():
+            found = checks.judge(part, mutant.answer, draw)
             if found.outcome is Outcome.RIGHT or found.symptom != mutant.shows:
                 say(f"{name} should show {mutant.shows}, but {by} finds {found.symptom or found.outcome.value}")
                 killed = False
@@ -105,20 +123,6 @@ def _mutants(puzzle: Puzzle, mutants: tuple, report: Report, say: Callable[[str]
     report.power = round(min(report.power, 1e9), 1)
 
 
-@dataclass(frozen=True)
-class _Draws:
-    """A part's inputs, drawn once for all its mutants."""
-
-    public: checks.Draw
-    fresh: checks.Draw
-    many: tuple[tuple[Case, ...], ...]  # the small cases of each of GRADER_DRAWS draws
-
-    @classmethod
-    def of(cls, part: Part) -> _Draws:
-        many = tuple(checks.draw(part, [seed]).small for seed in range(GRADER_DRAWS))
-        return cls(checks.draw(part, checks.PUBLIC_SEEDS), checks.draw(part, checks.fresh_seeds()), many)
-
-
 def _power(part: Part, answer: Callable[..., Any], draws: _Draws) -> float:
     """The least, over draws of the inputs, of the distance between a wrong answer and the right one, in tolerances.
 
@@ -128,14 +132,23 @@ def _power(part: Part, answer: Callable[..., Any], draws: _Draws) -> float:
     return small if small > 1 else min(checks.measure(part, answer, checks.draw(part, [s]).limited) for s in range(3))
 
 
-def _alternatives(puzzle: Puzzle, alternatives: tuple, report: Report, say: Callable[[str], None]) -> None:
+def _alternatives(
+    puzzle: Puzzle,
+    drawn: dict[str, _Draws],
+    alternatives: tuple[Alternative, ...],
+    report: Report,
+    say: Callable[[str], None],
+) -> None:
     for alternative in alternatives:
         part = puzzle.part(alternative.part)
-        found = [checks.judge(part, alternative.answer, seeds) for seeds in (checks.PUBLIC_SEEDS, checks.fresh_seeds())]
-        for verdict in found:
+        passing = True
+        for by, draw in drawn[part.name].judged.items():
+            verdict = checks.judge(part, alternative.answer, draw)
             if verdict.outcome is not Outcome.RIGHT:
-                say(f"right, but rejected: {part.name}, {alternative.style}: {verdict.text(bold=False)}")
-        report.passing += all(verdict.outcome is Outcome.RIGHT for verdict in found)
+                what = f"{part.name}, {alternative.style}, by {by}"
+                say(f"right, but rejected: {what}: {verdict.text(bold=False)}")
+                passing = False
+        report.passing += passing
     for part in puzzle.parts:
         if not any(a.part == part.name for a in alternatives):
             say(f"{part.name} has no alternative")

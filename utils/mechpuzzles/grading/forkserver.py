@@ -9,6 +9,7 @@ A fork copies one thread only, so a lock that another thread holds stays locked 
 called before every fork: one thread, one torch thread, no zmq context, no CUDA.
 """
 
+import argparse
 import contextlib
 import ctypes
 import functools
@@ -68,9 +69,15 @@ def assert_forkable() -> None:
         raise NotForkable("the fork server has a zmq context")
 
 
-def serve(path: Path, idle_seconds: float = IDLE_SECONDS) -> None:
-    """Load everything, listen on `path`, and fork until nobody has asked for `idle_seconds`."""
+def serve(path: Path, idle_seconds: float = IDLE_SECONDS, kernels: bool = False) -> None:
+    """Load everything, listen on `path`, and fork until nobody has asked for `idle_seconds`.
+
+    With ``kernels``, what only kernels need is loaded before it listens, and not when the first is asked for.
+    """
     preload()
+    if kernels:
+        preload_models()
+        preload_pictures()
     assert_forkable()
     with socket.socket(socket.AF_UNIX) as listener:
         bind(listener, path)
@@ -302,14 +309,19 @@ def read_request(connection: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def main() -> None:
-    """Serve on the socket named on the command line."""
+    """Serve on the socket named on the command line, as asked for there."""
     sys.path[:] = [entry for entry in sys.path if entry not in ("", os.getcwd())]  # `python -m` adds it
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Before anything is imported: OpenMP, pyarrow's allocator and the tokenizers would start threads.
     os.environ.update(OMP_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
     os.environ["PLOTLY_RENDERER"] = "plotly_mimetype"  # plotly finds no notebook here
     os.environ["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
-    serve(Path(sys.argv[1]), *(float(seconds) for seconds in sys.argv[2:3]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("socket", type=Path)
+    parser.add_argument("--idle", type=float, default=IDLE_SECONDS)
+    parser.add_argument("--kernels", action="store_true")
+    asked = parser.parse_args()
+    serve(asked.socket, asked.idle, asked.kernels)
 
 
 if __name__ == "__main__":

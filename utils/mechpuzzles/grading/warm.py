@@ -6,11 +6,16 @@ A notebook asks for one by the kernel's name, `mechpuzzles-warm`; so does nbgrad
 
 The first one starts the fork server (see `mechpuzzles.grading.forkserver`), which ends by itself when it has been
 idle for a quarter of an hour. Needs Linux or another system with fork and Unix sockets.
+
+On Linux a learner's notebooks run on such kernels, too, if `mechpuzzles start` opened them. Their fork server is the
+learner's own: it has the learner's environment, and loads everything while JupyterLab comes up (`begin`).
 """
 
+import asyncio
 import contextlib
 import fcntl
 import hashlib
+import importlib.metadata
 import json
 import os
 import select
@@ -30,8 +35,12 @@ from jupyter_client.provisioning import LocalProvisioner
 import mechpuzzles
 
 KERNEL = "mechpuzzles-warm"
+LEARNERS = "mechpuzzles-learner"  # a provisioner
+PROVISIONER = "JUPYTER_DEFAULT_PROVISIONER_NAME"  # jupyter_client's
+AT_IMPORT = ("HF_", "TRANSFORMERS_", "CUDA_", "OMP_", "PYTHON")  # variables that libraries read when they are imported
 # A process can read the environment that it was started with, and a fork the one of whom it was forked from.
 HANDED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "HF_HOME", "HF_HUB_CACHE")
+PATIENCE_SECONDS = 2.0  # of a learner who has just opened a notebook and reads
 START_SECONDS = 120.0  # for the fork server's imports, on a very busy machine
 
 
@@ -60,6 +69,22 @@ def default_socket() -> Path:
     return private_folder() / f"warm-{hashlib.sha256(which.encode()).hexdigest()[:16]}"
 
 
+def learners_socket() -> Path:
+    """Where the fork server of a learner's notebooks listens.
+
+    Other libraries, another text of this one, or other settings that are read at an import, and it is another server.
+    MECHPUZZLES_FORK_SERVER names this one, too.
+    """
+    if named := os.environ.get("MECHPUZZLES_FORK_SERVER"):
+        return Path(f"{named}-learner")
+    package = Path(mechpuzzles.__file__).parent
+    newest = max(path.stat().st_mtime_ns for path in package.rglob("*.py"))
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers", "transformer-lens")]
+    settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith(AT_IMPORT))
+    which = "\n".join([sys.executable, str(package.resolve()), str(newest), *versions, *settings])
+    return private_folder() / f"learner-{hashlib.sha256(which.encode()).hexdigest()[:16]}"
+
+
 def reachable(path: Path) -> bool:
     """Whether a fork server listens there."""
     with socket.socket(socket.AF_UNIX) as probe:
@@ -80,18 +105,45 @@ def listener(path: Path) -> int | None:
     return None
 
 
-def ensure_server(path: Path | None = None) -> Path:
+def ensure_server(path: Path | None = None, *, kernels: bool = False) -> Path:
     """The socket of a fork server that runs, started if need be; NoForkServer if it does not start.
 
-    Two callers at once start one.
+    Two callers at once start one. For ``kernels`` see `start_server`.
     """
     path = path or default_socket()
     if reachable(path):
         return path
     with locked(path.with_name(path.name + ".lock")):
         if not reachable(path):
-            _started.append(start_server(path))
+            _started.append(start_server(path, kernels=kernels))
     return path
+
+
+def serve_learners() -> None:
+    """From here on, have Jupyter fork its kernels from the learner's fork server; start that, and do not wait for it.
+
+    On Linux only: elsewhere a fork of a process that has loaded torch is not safe. Whoever has chosen another
+    provisioner by JUPYTER_DEFAULT_PROVISIONER_NAME keeps it.
+    """
+    if sys.platform.startswith("linux") and os.environ.setdefault(PROVISIONER, LEARNERS) == LEARNERS:
+        begin()
+
+
+def begin() -> None:
+    """Have the learner's fork server start, without waiting for it."""
+    if os.fork() == 0:  # a child of a child, so that nobody has to wait for it
+        try:
+            command = [sys.executable, "-m", __name__]
+            quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            subprocess.Popen(command, start_new_session=True, **quiet)  # type: ignore[call-overload]
+        finally:
+            os._exit(0)
+    os.wait()
+
+
+def ensure_learners_server() -> Path:
+    """The socket of the learner's fork server, started if need be; it has all loaded that a notebook may want."""
+    return ensure_server(learners_socket(), kernels=True)
 
 
 @contextlib.contextmanager
@@ -102,12 +154,18 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def start_server(path: Path, idle_seconds: float | None = None) -> subprocess.Popen:
-    """Start a fork server, and wait until it listens."""
+def start_server(path: Path, idle_seconds: float | None = None, kernels: bool = False) -> subprocess.Popen:
+    """Start a fork server, and wait until it listens.
+
+    One for ``kernels`` has the whole environment of this process, and loads at once what its kernels may want. Any
+    other has what is in `HANDED_ON`, and loads that when it is first asked for.
+    """
     log = path.with_name(path.name + ".log")
     command = [sys.executable, "-m", "mechpuzzles.grading.forkserver", str(path)]
-    command += [] if idle_seconds is None else [str(idle_seconds)]
-    environment = {name: os.environ[name] for name in HANDED_ON if name in os.environ}
+    command += [] if idle_seconds is None else [f"--idle={idle_seconds}"]
+    command += ["--kernels"] if kernels else []
+    environment = {name: value for name, value in os.environ.items() if kernels or name in HANDED_ON}
+    environment.pop("JPY_PARENT_PID", None)  # a server outlives whoever has it started
     with log.open("w") as file:
         server = subprocess.Popen(
             command,
@@ -197,8 +255,43 @@ class WarmProvisioner(LocalProvisioner):
         cwd = os.path.abspath(kwargs.get("cwd") or os.getcwd())
         request: dict[str, Any] = {"argv": arguments, "env": dict(kwargs.get("env") or os.environ), "cwd": cwd}
         request["env"].pop("JPY_PARENT_PID", None)  # the kernel's parent is the fork server
-        kernel = Forked(ensure_server(), request)
+        kernel = await asyncio.to_thread(lambda: Forked(self.fork_server(), request))
         self.process = kernel  # type: ignore[assignment]
         self.pid = self.pgid = kernel.pid
         self.cwd = cwd
         return self.connection_info
+
+    def fork_server(self) -> Path:
+        """The socket of the server that forks these kernels."""
+        return ensure_server()
+
+
+class LearnersProvisioner(WarmProvisioner):
+    """Kernels of this Python are forked from the learner's own fork server; all others start as they always do.
+
+    So do these while that server is still loading: JupyterLab drops what one runs before its kernel is there.
+    """
+
+    def fork_server(self) -> Path:
+        """The learner's own; NoForkServer if it is not there soon."""
+        path = learners_socket()
+        if not reachable(path):
+            begin()
+        for _ in range(int(PATIENCE_SECONDS / 0.1)):
+            if reachable(path):
+                return path
+            time.sleep(0.1)
+        raise NoForkServer("the fork server is still loading")
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:
+        """Fork a kernel, or start one if it is another program's or none can be forked."""
+        if cmd[:3] == [sys.executable, "-m", "ipykernel_launcher"]:
+            try:
+                return await super().launch_kernel(cmd, **kwargs)
+            except (OSError, RuntimeError) as error:  # NoForkServer among them
+                self.log.info("This kernel starts cold: %s", error)
+        return await LocalProvisioner.launch_kernel(self, cmd, **kwargs)
+
+
+if __name__ == "__main__":
+    ensure_learners_server()
