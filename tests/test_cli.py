@@ -15,6 +15,7 @@ from mechpuzzles import folders, journal, zoo
 from mechpuzzles.cli import app
 from mechpuzzles.grading import warm
 
+from .forking import stop
 from .jupyter import serving
 
 ROOT = Path(__file__).parents[1]
@@ -175,12 +176,16 @@ def test_reset_refuses_what_is_no_puzzle_and_what_cannot_be_written(launched, tm
 
 
 @pytest.mark.slow
-def test_start_serves_the_series(tmp_path):
+def test_start_serves_the_series(tmp_path, monkeypatch):
     own = {"MECHPUZZLES_WORK": str(tmp_path / "work"), "JUPYTER_DATA_DIR": str(tmp_path / "jupyter")}
+    monkeypatch.setenv("MECHPUZZLES_FORK_SERVER", str(tmp_path / "socket"))
     with serving(tmp_path / "log", ROOT / "tests", "mechpuzzles.cli", "start", **own) as address:
         with urllib.request.urlopen(f"{address}/api/contents/", timeout=30) as answer:
             names = {entry["name"] for entry in json.loads(answer.read())["content"]}
         assert {"index.ipynb", *SLUGS} <= names
+    if sys.platform.startswith("linux"):  # there is a fork server, or will be soon
+        monkeypatch.setattr(warm, "start_server", lambda *_, **__: pytest.fail("start began none"))
+        stop(warm.ensure_learners_server())
 
 
 # The log --------------------------------------------------------------------------------------------
