@@ -72,11 +72,11 @@ def table_cases(rng):
 
 def reading_cases(rng):
     """Crisp and soft rows of every kind, shuffled; nothing near a boundary; small numbers are rarely exactly zero."""
-    kinds = torch.tensor(
-        [[0, 1], [0.05, 0.4], [0.6, 0.95], [1, 0], [0.4, 0], [0.95, 0.6], [1, 1], [0.3, 0.3], [-0.6, -0.6], [0, 0]]
-    )
-    for n_nodes in (11, 13):
-        which = torch.cat([torch.randperm(len(kinds), generator=rng), torch.tensor([0, 3, 9])])[:n_nodes]
+    crisp = [[0, 1], [1, 0], [1, 1], [0, 0]]
+    soft = [[0.05, 0.4], [0.6, 0.95], [0.4, 0], [0.95, 0.6], [0.3, 0.3], [-0.6, -0.6], [-0.6, 0.3], [0.3, -0.6]]
+    kinds = torch.tensor(crisp + soft)
+    for n_nodes in (13, 15):
+        which = torch.cat([torch.randperm(len(kinds), generator=rng), torch.tensor([0, 1, 3])])[:n_nodes]
         shuffled = which[torch.randperm(n_nodes, generator=rng)]
         shake = 0.08 * torch.rand(n_nodes, 2, generator=rng) - 0.04
         yield Case((kinds[shuffled] + shake,))
@@ -235,6 +235,11 @@ EFFECT_SYMPTOMS = (
         says="Divided by the destination's output. The whole way is a difference of two outputs: a zero of the output means nothing here.",
     ),
     Symptom.from_truth(
+        "divided_by_clean",
+        lambda want, outputs, nodes, direction: moved(want, outputs, direction) / outputs.flatten()[-1],
+        says="Divided by the clean output in both directions. The whole way is a difference of two outputs.",
+    ),
+    Symptom.from_truth(
         "ratio_of_outputs",
         lambda want, outputs, nodes, direction: (
             (destination(outputs, direction) + moved(want, outputs, direction)) / source(outputs, direction)
@@ -349,6 +354,18 @@ TABLE_SYMPTOMS = (
         says="These are right up to their units: divide by the difference between the two unpatched runs.",
     ),
     Symptom.from_truth(
+        "patched_output",
+        lambda want, outputs: (
+            torch.stack([outputs.flatten()[0], outputs.flatten()[-1]]) + want * gap(outputs) * torch.tensor([1.0, -1.0])
+        ),
+        says="These are the outputs of the right patched runs. Where does each lie between the two unpatched runs?",
+    ),
+    Symptom.from_truth(
+        "clipped",
+        lambda want, outputs: want.clamp(0, 1),
+        says="The effect was cut off at 0 and 1. Effects beyond are real: a patch may push away, or overshoot.",
+    ),
+    Symptom.from_truth(
         "directions_averaged",
         lambda want, outputs: want.mean(1, keepdim=True).expand(-1, 2),
         says="Both columns hold the mean of the two directions. Keep them apart: their difference is the news.",
@@ -425,6 +442,12 @@ READING_SYMPTOMS = (
         "negative_is_nothing",
         by(lambda d, n: label(max(d, 0.0), max(n, 0.0))),
         says="A head with two equal negative effects is not unseen: it works against the answer. Within 0.1 of zero is about size, not sign.",
+    ),
+    Symptom.gives(
+        "sizes_compared",
+        by(lambda d, n: label(abs(d), abs(n))),
+        says="You compare the sizes of the effects. A head that works against the answer has negative effects, and signs count: "
+        "compare the two numbers.",
     ),
     Symptom.gives(
         "rounded_first",

@@ -192,6 +192,9 @@ BASELINE_SYMPTOMS = (
     Symptom.gives(
         "unseen_as_mean_of_means",
         lambda acts, tokens, new_tokens: guesses(acts, tokens, new_tokens, unseen=of_tokens(acts, tokens)),
+        lambda acts, tokens, new_tokens: guesses(
+            acts, tokens, new_tokens, unseen=of_tokens(acts, tokens) * len(tokens.unique()) / 2048
+        ),
         says="For a token never met before you averaged the table, in which a rare token weighs as much as a frequent one. "
         "Take the mean over all places.",
     ),
@@ -358,6 +361,12 @@ EXPLAINED_SYMPTOMS = (
         lambda want, acts, guess: 1 - (1 - want) * (len(acts) - 1) / len(acts),
         says="Above, the squares were divided by {pos}; below, by one fewer, as var does by default. Use the same for both.",
     ),
+    Symptom.gives(
+        "spread_not_squared",
+        with_spread(lambda acts, guess: len(acts) * math.sqrt(own_spread(acts) / len(acts))),
+        with_spread(lambda acts, guess: len(acts) * math.sqrt(own_spread(acts) / (len(acts) - 1))),
+        says="Squares above, no square below: a standard deviation is not a variance.",
+    ),
     Symptom.from_truth(
         "roots",
         lambda want, acts, guess: 1 - math.sqrt(1 - float(want)),
@@ -476,6 +485,7 @@ RATES_SYMPTOMS = (
     Symptom.gives(
         "missing_as_zero",
         lambda *inputs: rates_over(*inputs, everything, missing=0.0),
+        lambda *inputs: tuple(x * len(inputs[1].unique()) / 2048 for x in rates_over(*inputs, everything, missing=0.0)),
         says="A token that never occurs on one side was given the rate zero there. It has none: leave it out.",
     ),
     Symptom.gives(

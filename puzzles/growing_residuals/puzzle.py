@@ -383,6 +383,11 @@ RATE_SYMPTOMS = (
         lambda norms: rate_of(profile(norms[1:], first=0)),
         says="The first layer was set aside, not the first position: norms has the layer first, the position second.",
     ),
+    Symptom.gives(
+        "squares_averaged",
+        lambda norms: rate_of(root_of_squares(norms)),
+        says="The squares were averaged over positions. Average the norms, then take the logarithm.",
+    ),
 )
 
 
@@ -448,6 +453,20 @@ def walk_from_zero(row):
 def root_of_squares(norms):
     """One norm per layer, from the mean of squares over the positions."""
     return [math.sqrt(average(squares(row[1:]))) for row in norms.double().tolist()]
+
+
+def exponential_from_the_first(row):
+    return [row[0] * rate_of(row) ** k for k in range(len(row))]
+
+
+def walk_from_the_first(row):
+    step = slope_over_layers(squares(row))
+    return [math.sqrt(max(row[0] ** 2 + step * k, 0.0)) for k in range(len(row))]
+
+
+def from_the_first(norms, walk=walk_through):
+    row = profile(norms)
+    return miss(exponential_from_the_first(row), row), miss(walk(row), row)
 
 
 FIT_SYMPTOMS = (
@@ -578,6 +597,12 @@ FIT_SYMPTOMS = (
         "embedding_left_out",
         lambda norms: misses(profile(norms)[1:]),
         says="The embedding was left out of the fits. Here all {layer_plus_1} entries count.",
+    ),
+    about(
+        "from_the_first_layer",
+        from_the_first,
+        lambda norms: from_the_first(norms, walk_from_the_first),
+        says="The curve was hung on the first layer. The fitted line has an intercept of its own.",
     ),
 )
 
@@ -753,7 +778,7 @@ PUZZLE = Puzzle(
             points=3,
             rubric=(
                 "A null that grows too: the untrained model or a random walk, whose fitted rate can be as large.",
-                "What would show an exponential: a ratio per layer that does not fall, over many layers, wherever the fit starts.",
+                "What would show an exponential: a ratio per layer that does not fall, over much growth, wherever the fit starts.",
                 "LayerNorm removes the common scale only: the ratio of old to new remains, so growth lets the old fade.",
             ),
         ),

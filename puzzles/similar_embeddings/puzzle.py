@@ -137,6 +137,11 @@ MEAN_SYMPTOMS = (
         lambda want, W: (want * (len(W) - 1) + 1) / len(W) if len(W) < 3_000 else math.nan,
         says="This is the mean when each token is also compared with itself: {n} of those cosines are 1 for no reason.",
     ),
+    Symptom.from_truth(
+        "ones_left_in",
+        lambda want, W: want + 1 / (len(W) - 1) if len(W) < 3_000 else math.nan,
+        says="The sum still holds the {n} rows with themselves, each a one. Take them off before you divide by n(n-1).",
+    ),
     Symptom(
         "subsample",
         lambda got, want, W: len(W) >= 3_000 and got.shape == want.shape,
@@ -161,6 +166,11 @@ MEAN_SYMPTOMS = (
         "square_forgotten",
         small(lambda W: (cosines(W).sum().sqrt() - len(W)) / (len(W) * (len(W) - 1))),
         says="The length of the sum of unit rows was used as it is. It is the squared length that multiplies out into pairs.",
+    ),
+    Symptom.gives(
+        "length_of_the_mean",
+        small(lambda W: unit_rows(W).mean(0).norm()),
+        says="This is the length of the mean unit row. Square it; and then each row with itself is still in it.",
     ),
     Symptom.gives(
         "dot_products",

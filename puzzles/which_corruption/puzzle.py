@@ -313,6 +313,11 @@ TABLE_SYMPTOMS = (
         says="Right, but lying on its side: one row for each of the nodes, one column for each corruption.",
     ),
     Symptom.from_truth(
+        "reshaped",
+        lambda want, *inputs: want.T.reshape(want.shape),
+        says="The right numbers in the wrong places: reshape keeps their order and cuts it anew. Turn the table with .T instead.",
+    ),
+    Symptom.from_truth(
         "sign",
         lambda want, *inputs: -want,
         says="The sign is turned. A patch that turns the answer round should read 1: it lowers the margin.",
@@ -644,7 +649,7 @@ PUZZLE = Puzzle(
             name="explanation",
             points=3,
             rubric=(
-                "What both prompts share cannot show: roles keeps both names in the sentence, so whatever carries names looks idle.",
+                "What both prompts share cannot show: roles keeps both names in the sentence, so whatever lifts both looks idle.",
                 "One word is not one variable: roles changes receiver, giver and order at once, so its map is of their mixture.",
                 "Next: a corruption for each variable that changes it alone, also those that keep the answer, in one unit; "
                 "and a word that no corruption has changed yet.",

@@ -107,6 +107,12 @@ def divides_by_the_destination(outputs, nodes, direction):
     return (outputs[run] - start) / start
 
 
+def divides_by_clean(outputs, nodes, direction):
+    source = 1 if direction == "denoising" else 0
+    run = tuple(source if n in nodes else 1 - source for n in range(outputs.ndim))
+    return (outputs[run] - outputs[(1 - source,) * outputs.ndim]) / outputs[(1,) * outputs.ndim]
+
+
 def divides_outputs(outputs, nodes, direction):
     source = 1 if direction == "denoising" else 0
     run = tuple(source if n in nodes else 1 - source for n in range(outputs.ndim))
@@ -225,6 +231,19 @@ def keeps_units_clean_minus(outputs):
     return torch.stack(rows)
 
 
+def returns_the_outputs(outputs):
+    k = outputs.ndim
+    rows = []
+    for n in range(k):
+        one, rest = tuple(int(i == n) for i in range(k)), tuple(int(i != n) for i in range(k))
+        rows.append(torch.stack([outputs[one], outputs[rest]]))
+    return torch.stack(rows)
+
+
+def clips_the_table(outputs):
+    return table_of(outputs).clamp(0, 1)
+
+
 def averages_the_columns(outputs):
     mean = table_of(outputs).mean(1)
     return torch.stack([mean, mean], dim=1)
@@ -297,6 +316,16 @@ def ignores_negative(table):
             labels.append("AND" if noising > denoising else "OR")
         else:
             labels.append("alone" if denoising > 0.1 or noising > 0.1 else "unseen")
+    return labels
+
+
+def compares_sizes(table):
+    labels = []
+    for denoising, noising in table.abs().tolist():
+        if abs(noising - denoising) > 0.1:
+            labels.append("AND" if noising > denoising else "OR")
+        else:
+            labels.append("unseen" if max(denoising, noising) <= 0.1 else "alone")
     return labels
 
 
@@ -434,6 +463,7 @@ MUTANTS = (
     Mutant("patch_effect", "unnormalised_towards_clean", does_not_normalise_clean_minus_patched),
     Mutant("patch_effect", "divided_by_the_source", divides_by_the_source),
     Mutant("patch_effect", "divided_by_the_destination", divides_by_the_destination),
+    Mutant("patch_effect", "divided_by_clean", divides_by_clean),
     Mutant("patch_effect", "ratio_of_outputs", divides_outputs),
     Mutant("patch_effect", "patched_output", returns_the_output),
     Mutant("patch_effect", "absolute", takes_the_size),
@@ -456,6 +486,8 @@ MUTANTS = (
     Mutant("patch_table", "others_patched", leaves_one_out),
     Mutant("patch_table", "unnormalised", keeps_units),
     Mutant("patch_table", "unnormalised_towards_clean", keeps_units_clean_minus),
+    Mutant("patch_table", "patched_output", returns_the_outputs),
+    Mutant("patch_table", "clipped", clips_the_table),
     Mutant("patch_table", "directions_averaged", averages_the_columns),
     Mutant("patch_table", "made_to_add", makes_effects_add),
     Mutant("patch_table", "absolute", takes_sizes),
@@ -467,6 +499,7 @@ MUTANTS = (
     Mutant("reading", "uninvolved", calls_and_unseen),
     Mutant("reading", "not_needed", calls_or_unseen),
     Mutant("reading", "negative_is_nothing", ignores_negative),
+    Mutant("reading", "sizes_compared", compares_sizes),
     Mutant("reading", "rounded_first", rounds_first),
     Mutant("reading", "needs_a_zero", wants_a_zero),
     Mutant("reading", "either_large", asks_denoising_first),
@@ -616,7 +649,8 @@ Fixtures for effects are random tables of two to five nodes: clean below corrupt
 gap shows), neither near zero (dividing by an output shows and does not explode), effects below 0 and above 1 (absolute
 values and clipping show), lists of nodes out of order and of one, two and three (adding effects, the first only, reversed
 axes show). For the reading: crisp and soft rows, two equal negative effects (an opposing head is not unseen), soft gates
-with both effects above a half or both below (rounding shows), nothing near the boundary of 0.1.
+with both effects above a half or both below (rounding shows), nothing near the boundary of 0.1. Two rows have effects of opposite
+signs, -0.6 and 0.3 in either order: without them, comparing sizes passed. (-0.6 and 0 would cost three mutants their symptom.)
 
 The reference table does not call patch_effect, so that a wrong first part does not cost the points of the later ones.
 
@@ -633,7 +667,8 @@ block what layer 0 sends through it, which is another experiment than activation
 Measured on mini-gpt2, `f(x` against `f[x`, 108 prompts (32 of them in the notebook), log odds of the two closing brackets:
 noising minus denoising of a head is 0.04 in size on average (at most 0.23), and 0.37 for the probability made from the
 same log odds, where its mean over the heads follows the halfway point of the log odds with a correlation of -0.99. So the
-gates of that model on these prompts are the metric's. Over all tokens of the vocabulary the probability of the bracket
+gates of that model on these prompts are mostly the metric's; of the 128 rows in the notebook 13 are gates in log odds too,
+nearly all AND. Over all tokens of the vocabulary the probability of the bracket
 behaves less simply, so the probability here is that of one bracket against the other.
 
 Looking at it in a browser changed: the prediction's label lay orange on an orange bar (head 2 is now the uninvolved one),

@@ -8,7 +8,7 @@
 #
 # **Are these heads uninvolved?**
 #
-# The network is hand-set, so here the truth is known. At the end a trained one is asked the same.
+# The network is hand-set: its truth is known. A trained one comes last.
 #
 # *40 minutes. You need to know what activation patching is. Guesses are kept on your machine and never marked.*
 
@@ -56,7 +56,7 @@ for head in range(3):
 # %% [markdown]
 # ## Commit
 #
-# Which story do you believe? And what does it predict for the other direction, when one head of the *clean* run gets its corrupted activation?
+# Which story do you believe? And what does it predict for the other direction: one head of the *clean* run corrupted?
 #
 # - `"uninvolved"`: these heads take no part.
 # - `"weak"`: each does a little, too little to see alone.
@@ -168,7 +168,7 @@ print(f"denoising all but node 0: {patch_effect(random, [1, 2, 3], 'denoising'):
 # ## Read the gate
 #
 # A head that does more when noised needs others: AND. One that does more when denoised has stand-ins: OR.
-# Put that into words for each node. About five lines.
+# Put that into words: about five lines.
 
 
 # %% stub="reading"
@@ -216,7 +216,7 @@ for name, net in zoo.items():
 # %% [markdown]
 # In the vote *every* head is unseen, in both directions, yet nothing else moves the output.
 # And `"alone"` claims too much: in `AND, OR`, head 0 feeds both gates, and they cancel.
-# Look at other contexts and, while you are at it, at other pairs of prompts:
+# Look at other contexts, and at other pairs of prompts:
 
 # %%
 vote, both = (all_runs(zoo[name], clean, corrupted) for name in ("vote", "AND, OR"))
@@ -232,7 +232,7 @@ print(f"XOR: clean {xor[1, 1, 1]:.0f}, corrupted {xor[0, 0, 0]:.0f}, only head 0
 # %% [markdown]
 # Swapping the prompts swaps the columns, and AND with OR: a label belongs to a pair of prompts.
 # An XOR whose inputs both change has *one* output for both prompts: the effect is 0/0, and no normalised table can show it.
-# If only one changes, the XOR reads `"alone"`.
+# If only one changes, that one reads `"alone"` and the other `"unseen"`.
 #
 # ## Your own circuit
 #
@@ -319,8 +319,8 @@ for code in ("print(i", "print(x, y"):
         print(f"{metric:>12}: " + ", ".join(f"{d:.2f}/{n:.2f}" for d, n in table), reading(table))
 
 # %% [markdown]
-# The same runs, read as AND on one prompt and OR on the other, once they have gone through a sigmoid.
-# Two prompts are an anecdote. Here are 32, ordered by the log odds of `)` halfway between clean and corrupted; each point is a mean over the four heads.
+# The same runs read as AND on one prompt and OR on the other, after a sigmoid.
+# Two prompts are an anecdote. Here are 32, ordered by the log odds of `)` halfway from corrupted to clean; each point is a mean over four heads.
 
 # %%
 functions = ("print", "data", "x = foo", "if len")
@@ -335,13 +335,16 @@ for metric, measured in {"log odds": runs, "probability": runs.sigmoid()}.items(
     tables = torch.stack([patch_table(one)[0] for one in measured.flatten(0, 1)])
     gaps = (tables[:, 1] - tables[:, 0]).reshape(len(runs), -1)
     mean, largest = gaps.abs().mean(), gaps.abs().max()
+    ands, ors = (gaps > 0.1).sum(), (gaps < -0.1).sum()
     print(f"{metric}: the directions differ by {mean:.2f} on average, {largest:.2f} at most")
+    print(f"  {ands} AND and {ors} OR among {gaps.numel()} rows")
     curves[metric] = gaps.mean(1)
 x_title, y_title = "log odds of ) halfway", "noising minus denoising"
 plots.lines(halfway, curves, x_title=x_title, y_title=y_title)
 
 # %% [markdown]
-# In log odds the directions mostly agree. In probability one formula makes the gate: the sigmoid is flat at one end or the other.
+# In log odds the directions mostly agree; the exceptions, 13 of 128, are nearly all AND, and not the sigmoid's.
+# In probability one formula makes the gate: the sigmoid is flat at one end or the other. (Of `)` against `]`; over the whole vocabulary it is less simple.)
 # So ask of every AND and OR: does the model compute it, or my metric?
 #
 # ## Explain
@@ -367,14 +370,14 @@ plots.lines(halfway, curves, x_title=x_title, y_title=y_title)
 #
 # The direction of a patch is a logical claim, because it sets the context. Denoising asks about a head while all else is corrupted: sufficiency. Noising asks while all else is clean: necessity. Noising a head and denoising everything else are two halves of one whole. So check both directions.
 #
-# And both are not enough. With two nodes, noising one is the very run of denoising the other. With three, the single patches together show all eight runs. With four they no longer do: a head may matter only in contexts that are part clean, part corrupted. Only a head that matters in no context is uninvolved, and nobody runs all contexts of a real model.
+# And both are not enough. With two nodes, noising one is the very run of denoising the other. With three, the single patches together show all eight runs, but a head's own row shows two of its four contexts: so the vote slips through. With four, runs are missing as well. Only a head that matters in no context is uninvolved, and nobody runs all contexts of a real model.
 #
 # A curious one: an AND and an OR of the same two heads, added, are exactly their sum. No patch can tell them apart, because there is nothing to tell.
 
 # %% [markdown]
 # ## Play
 #
-# Design a network. Four heads, every one `"unseen"`, and still 0 on one prompt and 1 on the other: how many ways do you find?
+# Design a network of four heads, all `"unseen"`, yet 0 on one prompt and 1 on the other: how many ways are there?
 
 # %% open="play"
 W_heads, W_out = [[1.0, 1.0, 2.0], [0.0, 1.0, 0.0], [1.0, 0.0, 2.0]], [1.0, 1.0, -0.5]

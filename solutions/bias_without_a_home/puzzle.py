@@ -93,8 +93,11 @@ def logits_cases(rng):
     a = 3 * torch.randn(2, 4, 6, generator=rng)
     yield Case((a, a + 5 + 20 * torch.rand(2, 4, 1, generator=rng)))  # the same predictions
     a, b = two_logits(rng, 2, 3, 6)
-    a[-1, 1, 2], b[-1, 1, 2] = -210, -200  # too unlikely for a probability in float32
+    a[-1, 1, 2], b[-1, 1, 2] = -210, -230  # too unlikely for a probability in float32, and the largest change
     yield Case((a + 110, b + 130))  # and too large to be exponentiated as they are
+    a, b = two_logits(rng, 2, 3, 6)
+    b[0, 0, int(a[0, 0].argmin())] -= 4  # at the first place
+    yield Case((a, b))
 
 
 def two_logits(rng, batch, pos, d_vocab):
@@ -179,7 +182,19 @@ def change(a, b):
     return (b.logsumexp(-1, keepdim=True) - b) - (a.logsumexp(-1, keepdim=True) - a)
 
 
+def floored(floor):
+    """With a small number added to each probability."""
+    return lambda a, b: ((a.softmax(-1) + floor).log() - (b.softmax(-1) + floor).log()).abs().max()
+
+
 GAP_SYMPTOMS = (
+    Symptom.gives(
+        "floored",
+        floored(1e-9),
+        floored(1e-12),
+        says="The probabilities got a floor before the logarithm, so that what is unlikely no longer counts. "
+        "Go from logits straight to log-probabilities.",
+    ),
     Symptom.gives(
         "raw_logits",
         lambda a, b: (a - b).abs().max(),
@@ -251,6 +266,11 @@ GAP_SYMPTOMS = (
         lambda a, b: ((a - a.amax(-1, keepdim=True)) - (b - b.amax(-1, keepdim=True))).abs().max(),
         says="The logits lost their mean or their maximum. That removes what all tokens share, "
         "but a log-probability is measured from another point: where the probabilities sum to one.",
+    ),
+    Symptom.gives(
+        "first_place_dropped",
+        lambda a, b: change(a, b)[:, 1:].abs().max(),
+        says="The first place was left out. Predictions are made at all {pos}.",
     ),
     Symptom.gives(
         "last_place_only",

@@ -178,6 +178,11 @@ CURVE_SYMPTOMS = (
         says="At each step the {n} comparisons of a token with itself are counted as well, and all of them are 1.",
     ),
     Symptom.from_truth(
+        "ones_left_in",
+        lambda want, W: want + 1 / (W.shape[1] - 1),
+        says="The sum still holds the {n} rows with themselves, each a one. Take them off before you divide by n(n-1).",
+    ),
+    Symptom.from_truth(
         "pairs_half_counted",
         lambda want, W: want / 2,
         says="Exactly half at every step: each pair was added once, but divided by as if added twice.",
@@ -386,6 +391,11 @@ FREQUENCY_SYMPTOMS = (
         says="Each token is also compared with itself. In a group of few tokens that is a large part of the mean.",
     ),
     Symptom.gives(
+        "ones_left_in",
+        for_groups(members, lambda W, chosen: gram(unit(W[chosen])).sum() / (chosen.sum() * (chosen.sum() - 1))),
+        says="Each group's sum still holds its rows with themselves, each a one. Take them off before you divide.",
+    ),
+    Symptom.gives(
         "whole_vocabulary_counted",
         lambda W, counts, edges: torch.stack(
             [
@@ -587,6 +597,14 @@ GRADIENT_SYMPTOMS = (
         lambda *inputs: -pull(*inputs),
         pull,
         says="Only the right answers contribute. The loss also holds the logarithm of a sum over all {d_vocab} logits: every token is in it, at every position.",
+    ),
+    Symptom.gives(
+        "targets_at_all_positions",
+        lambda logits, targets, resid: (
+            (logits.softmax(-1) - torch.isin(torch.arange(logits.shape[1]), targets).float()).T @ (resid / len(targets))
+        ),
+        says="Every target lost a one at every position. A token is right only where it is the target: "
+        "error[torch.arange(pos), targets].",
     ),
     Symptom.from_truth(
         "summed",

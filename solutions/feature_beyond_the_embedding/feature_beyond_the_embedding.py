@@ -100,12 +100,12 @@ for name, on in zip(names, acts_b.T > 0):  # measured on the other
 # %% [markdown]
 # ## Commit
 #
-# Eight units, much the same precision. Which story do you believe?
+# Eight units, 80 to 91 % precise. Which story do you believe?
 #
 # - `"words"`: English words are English words; a table of tokens does it all.
 # - `"computed"`: each of the eight depends on what came before.
-# - `"either"`: some are tables, some are computed, and precision does not tell.
-# - `"any"`: search 1,024 random directions, and the best will do the same.
+# - `"either"`: one may be a table, another computed, and precision hardly tells.
+# - `"any"`: the best of 1,024 random directions fire as sharply.
 
 # %% open="predict-story"
 puzzle.predict("the story", ..., because="", sure=...)
@@ -235,8 +235,9 @@ for kind, (a, b) in kinds.items():
     print(f"mean of eight, {kind:>17}: {precise:.0%} English, {share:.0%} explained by the token")
 
 # %% [markdown]
-# The token explains least where nothing was learnt: attention with random weights mixes earlier tokens too, to no purpose.
-# And the best of 1,024 random directions are nearly as precise as the dictionary. After a search, precision is cheap.
+# The token explains least where nothing was learnt: random weights mix in earlier tokens and the position, to no purpose.
+# And the best of 1,024 random directions are nearly as precise as the dictionary.
+# Where the stream holds English, a search makes precision cheap; untrained, it buys five points.
 #
 # ## The same token, twice
 #
@@ -280,7 +281,7 @@ for name, group in groups.items():
 plots.bars(rates, y_title="fires on the same tokens, share")
 
 # %% [markdown]
-# Here the untrained model shows next to nothing. In the trained one, the same token fires a unit far more often in English: something before the token decides.
+# Here the untrained model shows next to nothing. In the trained one, the same token fires most units far more often in English, the table hardly: something before the token decides.
 # Random directions know it too, less sharply. The *stream* holds it, and the dictionary is one way to read it.
 #
 # ## Change the past
@@ -376,7 +377,7 @@ puzzle.recall("the story")
 # %% [markdown] free_text="explanation"
 # ### BEGIN SOLUTION
 # The ten strongest examples say nothing about the rest, and German words are German by themselves, so I first fit the mean activation per token on some files and ask how much of the variance it explains on others.
-# What the token leaves unexplained may be mere mixing of earlier tokens, as in an untrained model, so I compare the same token in German and in other text, where any table must say the same.
+# What the token leaves unexplained may be mere mixing of earlier tokens or of the position, as in an untrained model, so I compare the same token in German and in other text, where any table must say the same.
 # The unit was found by a search, so its figures come from text that the search did not use, and random directions searched as hard and the untrained model stand beside them.
 # Then I swap the earlier text and keep the token: only if the activation moves does the context matter to it, and the number of tokens I must keep says how far it looks.
 # Whatever holds of random directions as well belongs to the stream, not to this unit, and high precision at low recall is not yet "the German feature".
@@ -388,9 +389,9 @@ puzzle.recall("the story")
 # In rot13. Run the cell to decode it, once you have tried a part.
 
 # %% [markdown] reveal="answer"
-# Both, in the same dictionary, at much the same precision. One of the eight units is a table: the token explains 94 % of it, and swapping the past hardly moves it. The busiest fires on a quarter of the English, on no token in particular: the token explains next to nothing of it, and without its past it might as well stand elsewhere.
+# Both, in the same dictionary. One of the eight units is a table, 80 % precise: the token explains 94 % of it, and swapping the past hardly moves it. The busiest, 90 % precise, fires on a quarter of the English, on no token in particular: the token explains next to nothing of it, and without its past it might as well stand elsewhere.
 #
-# That the token fails is not enough. It fails just as well on an untrained model, which mixes earlier tokens at random. What convinces is the same token firing in English and not in code, files that nobody searched, and a past that was changed by hand.
+# That the token fails is not enough. It fails just as well on an untrained model, which mixes in earlier tokens and the position at random. What convinces is the same token firing in English and not in code, files that nobody searched, and a past that was changed by hand.
 #
 # And do not thank the dictionary too soon: the best of 1,024 random directions show some of it. The model wrote English against code into its stream, and many directions can read it. That the unit is called English is our word for it: it is 90 % precise, but most English does not make it fire.
 

@@ -176,7 +176,7 @@ for name, n in norms.items():
     print(f"{name:>18}: {growth_rate(n):.3f} a layer over {len(n) - 1} layers")
 
 # %% [markdown]
-# Walks have rates too, on either side of 1.045. The number decides nothing. The *shape* has to.
+# Walks have rates too, and the fewer the layers, the higher. A rate without its depth decides nothing. The *shape* has to.
 #
 # ## Two shapes
 #
@@ -211,6 +211,7 @@ puzzle.grade("compare_fits", compare_fits)
 
 # %%
 norms["amplifier, 8 layers"] = norms["hand-set amplifier"][:9]
+norms["amplifier, each 6th"] = norms["hand-set amplifier"][::6]  # eight layers too
 rows = [("trained", first) for first in (0, 1, 2)] + [(name, 0) for name in list(norms)[2:] if "half" not in name]
 for name, first in rows:
     exponential, walk = compare_fits(norms[name][first:])
@@ -222,7 +223,7 @@ for first in (0, 1, 2):
     print(f"20 untrained models from {first}: walk nearer in {sum(walk < exponential for exponential, walk in fits)}")
 
 # %% [markdown]
-# Over 48 layers the hand-set streams are told apart with ease. Cut to eight, the true amplifier is almost a walk.
+# The hand-set streams are told apart with ease where they grow sevenfold, be it over 48 layers or eight. At 1.4-fold, the true amplifier is almost a walk.
 # Most untrained models are nearer to a walk.
 # The trained one changes sides with the layer at which you start, and some untrained ones do so too.
 # Look closer: what does each layer add to the squared norm? A walk is flat, an amplifier climbs.
@@ -238,7 +239,7 @@ plots.lines(
 )
 
 # %% [markdown]
-# Untrained: nearly a walk. Trained: much, little, then much again, which is neither. With two free numbers and eight layers, either fit can look good.
+# Untrained: nearly a walk. Trained: much, little, then much again, which is neither. With two free numbers and little growth, either fit can look good.
 #
 # ## Who grows?
 #
@@ -292,7 +293,7 @@ for name, m in {"trained": model, "untrained": untrained}.items():
 
 # %% [markdown]
 # On `mini-deep` nothing here grows steadily with depth: the published finding is absent.
-# Something like it happens along *training*: `W_out` and most of `W_O` grew, `W_in` did not.
+# Along *training*, `W_out` nearly doubled and `W_in` hardly grew. But `W_out` was drawn four times smaller: in squares, layers 4 to 6 of both gained alike.
 #
 # ## What LayerNorm does not reset
 #
@@ -327,7 +328,7 @@ for layer in (0, 3, 6, 7):
 # %% [markdown] free_text="explanation"
 # ### BEGIN SOLUTION
 # First I measure the same architecture untrained, and a walk of twelve equal independent steps: both grow, and a fitted rate near 1.1 is what such a walk gives by itself.
-# An exponential needs a ratio per layer that does not fall with depth, on many layers, wherever the fit starts, and a walk that misses by more on the same scale.
+# An exponential needs a ratio per layer that does not fall with depth, over much growth, wherever the fit starts, and a walk that misses by more on the same scale.
 # Then I split the growth into the size of the writes and their agreement with the stream, since both can make it.
 # LayerNorm removes the common scale, not the ratio of an old part to a new one: in a larger stream every earlier part and every later write of the same size counts for less.
 # Whether training wants that is another question, which a fit does not answer.
@@ -339,9 +340,9 @@ for layer in (0, 3, 6, 7):
 # In rot13. Run the cell to decode it, once you have tried a part.
 
 # %% [markdown] reveal="answer"
-# Growth alone is no finding. Independent writes of equal size make a random walk, whose squared norm grows by the same amount at every layer, and an untrained model very nearly does that. Over 48 layers a walk even has a fitted rate of about 1.03. What a walk cannot do is keep its ratio per layer: that falls, like one over twice the depth.
+# Growth alone is no finding. Independent writes of equal size make a random walk, whose squared norm grows by the same amount at every layer, and an untrained model very nearly does that. Over 48 layers a walk even has a fitted rate of about 1.03. What a walk cannot do is keep its growth per layer: the ratio falls towards 1, its excess like one over twice the depth.
 #
-# So hold every growth against the null that grows too, and ask for the shape, not the number. On real models, Heimersheim and Turner show stretches in which the logarithm is straight, over far more layers. Eight layers do not decide: the trained stand-in is no walk, for its squared norm bends, and no exponential, for its ratio falls and rises again. Its last layers write along what is already there.
+# So hold every growth against the null that grows too, and ask for the shape, not the number. On real models, Heimersheim and Turner show stretches in which the logarithm is straight, over far more layers. Here neither shape fits: the trained stand-in is no exponential, for its ratio falls from 6 to 1.05, and no walk, for its writes agree with the stream, those of the last layers most.
 #
 # Why would a model bother? LayerNorm resets the length, not the mixture. A layer that writes in proportion to the stream is heard, and what is old fades beside it. Heimersheim and Turner favour this: what is in the stream is hard to cancel, but easy to overshadow by writing a little louder. They call it intuition, and nothing here shows it either: your intervention says that the mixture matters, not that training grew the stream for its sake.
 

@@ -1,16 +1,16 @@
 # %% [markdown]
 # # Any one can go
 #
-# A model of two attention layers reads 23 random tokens, then the same 23 again.
+# A model of two attention layers reads 23 random tokens, then the same again.
 # On the second showing nearly every guess is right. That is *induction*: find the token's first showing, say what followed.
 #
 # Now switch off heads of the second layer. Any one can go: at least 91 % stay right. All four: 1.5 %.
 #
 # **Which heads do induction, and how would you know that you are wrong?**
 #
-# Three instruments will name heads for you: ablation, attention patterns, weights. They will not agree.
+# Three instruments will name heads: ablation, attention patterns, weights. They will not agree.
 #
-# *45 minutes. You need to know what attention heads, hooks and ablations are. Guesses are never marked.*
+# *45 minutes. You need to know attention heads, hooks and ablations. Guesses are never marked.*
 
 # %%
 import dataclasses
@@ -76,9 +76,9 @@ puzzle.recall("share lost without heads 0 and 1", found=lost["0 1"])
 plots.bars(lost, x_title="heads of layer 1 that are off", y_title="share right lost", prediction=guess)
 
 # %% [markdown]
-# The costs do not add up. Nor can a head of this layer step in for its neighbour: all four read the same stream at the same time.
+# The costs do not add up: a guess stays right until its margin is gone. Nor can a head step in for its neighbour: all four read the same stream at once.
 #
-# So a head needs two numbers: what it costs while the others are on, and the most it costs in *any* context.
+# So a head needs two numbers: its cost while the others are on, and the most it costs in *any* context.
 # About three lines.
 
 
@@ -106,8 +106,21 @@ puzzle.grade("costs", costs)
 for head, (alone, at_most) in enumerate(costs(right)):
     print(f"L1H{head}: costs {alone:z.3f} alone, {at_most:z.3f} at most")
 
+
+# %%
+def margin(hooks):  # by how much the right token leads the best other one, in logits
+    logits = model.run_with_hooks(tokens, fwd_hooks=hooks)[:, period + 1 : -1]
+    target = tokens[:, period + 2 :, None]
+    best_other = logits.scatter(-1, target, -torch.inf).amax(-1)
+    return float((logits.gather(-1, target)[..., 0] - best_other).mean())
+
+
+alone = ", ".join(f"{margin([]) - margin(off(1, [head])):z.1f}" for head in range(4))
+print(f"intact, the right token leads by {margin([]):.1f} logits; L1H0 to L1H3 alone cost {alone}")
+
 # %% [markdown]
-# L1H2 and L1H3 look idle alone. Only L1H3 is idle in every context.
+# Counted in right guesses, L1H2 and L1H3 look idle alone, and L1H3 in every context.
+# In logits L1H2 costs a quarter of the margin, L1H3 nothing.
 #
 # ## Where do they look?
 #
@@ -126,7 +139,7 @@ cache = model.run_with_cache(tokens)[1]
 print("layer 1, four sequences:", slow_follow(cache["pattern", 1][:4], tokens[:4], range(24, 47)))
 
 # %% [markdown]
-# When everything is shown exactly twice, each target lies at a fixed distance. Use that, for three targets at once.
+# When all is shown exactly twice, each target lies at a fixed distance. Use that, for three at once.
 # About four lines.
 
 
@@ -165,7 +178,7 @@ plots.bars(bars, x_title="head", y_title="mean attention")
 
 # %% [markdown]
 # The textbook picture: L0H1 looks one back, L1H0 to L1H2 look at what followed, and nobody in layer 0 does.
-# But L1H1 looks hardest, and L1H0 costs most. Attention is not yet a vote.
+# But L1H1 looks hardest, L1H0 costs most. Attention is not yet a vote.
 #
 # Two controls must not show it: other weights, and tokens shown once.
 
@@ -211,7 +224,7 @@ puzzle.grade("k_composition", k_composition)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# Before you look: which head of layer 1 holds the strongest wire?
+# First: which head of layer 1 holds the strongest wire?
 
 # %% open="predict-wire"
 puzzle.predict("most strongly wired", ..., because="", sure=...)  # "L1H0", "L1H1", "L1H2" or "L1H3"
@@ -234,7 +247,7 @@ plots.heatmap(wires(model), colour_title="K-composition", **labels)
 # %% [markdown]
 # The strongest wire ends at the idle head. Chance is no excuse.
 #
-# Cut wires instead: let one writer vanish from the readers' keys, and from nothing else.
+# Cut wires instead: let one writer vanish from the readers' keys only.
 
 
 # %%
@@ -261,18 +274,19 @@ for writer in range(4):
 #
 # ## What is the strongest wire for?
 #
-# A quarter of this model's training sequences never repeat: there, each token has four likely successors. Ask again on those.
+# A quarter of the training sequences never repeat: there, each token has four likely successors. Ask again on those.
 
 # %%
 recipe = dataclasses.replace(recipes.RECIPES["mini-induction"], batch=1024)
 language = tasks.repeats(recipe, torch.Generator().manual_seed(0))[:256, :47]  # they never repeat
-for name, row in {"random tokens": tokens, "language": language}.items():
-    to_begin = model.run_with_cache(row)[1]["pattern", 1][:, 3, 24:, 0].mean()
-    print(f"L1H3 attends to the begin token: {to_begin:.2f} on {name}")
+for name, row in {"random tokens": tokens, "random tokens, once": once, "language": language}.items():
+    to_begin = model.run_with_cache(row)[1]["pattern", 1][:, :, 24:, 0].mean((0, 2))
+    print(f"L1H0 to L1H3 to the begin token on {name}:", ", ".join(f"{x:.2f}" for x in to_begin))
+said_once = model.run_with_cache(once)[1]["z", 1].mean(0)
 
 
-def borrow(z, hook):  # L1H3 says what it says, on average, on random tokens
-    z[:, :, 3] = cache["z", 1][:, :, 3].mean(0)
+def borrow(z, hook):  # L1H3 says what it says, on average, on random tokens shown once
+    z[:, :, 3] = said_once[:, 3]
 
 
 # %%
@@ -283,7 +297,8 @@ for name, hooks in edits.items():
     print(f"loss on language, {name}: {-log_probs.gather(-1, language[:, 2:, None]).mean():.2f} nats")
 
 # %% [markdown]
-# L1H3 tells the two kinds of sequence apart. Within either kind its mean replaces it without loss.
+# On random tokens without repeats the others rest at the begin token, L1H3 never.
+# It tells the two kinds apart, and within either its mean replaces it without loss.
 # "Idle" was a statement about your inputs, and about your way of switching off.
 #
 # ## Try to break it
@@ -298,8 +313,8 @@ for head in range(4):
 
 # %% [markdown]
 # It looks *two* back. Why would induction want that?
-# Keep pairs of neighbours, but put them into another order: every other pair first, then the rest.
-# Now the first of each pair has another neighbour before it than on its first showing; the second has the same.
+# Keep pairs of neighbours, but reorder them: every other pair first, then the rest.
+# Now the first of each pair has a new neighbour before it, the second its old one.
 
 # %%
 pairs = tokens[:, 1:23].reshape(-1, 11, 2)
@@ -315,27 +330,31 @@ for name, hooks in {"intact": [], "L0H0 off": off(0, [0])}.items():
     print(f"{name}, right at the first of a pair: {partner:.0%}")
 
 # %% [markdown]
-# The textbook's induction head follows a token. These give a lone token less than a third of their attention; if its neighbour matches too, two thirds and more.
-# Without L0H0 the neighbour counts for nearly nothing, and where only the token matches, the model guesses *better*.
+# The textbook's induction head follows a token. These give a lone token less than 0.4 of their attention; if its neighbour matches too, more than half.
+# Without L0H0 the neighbour hardly counts, and where only the token matches, the model guesses *better*.
 #
-# And is any one head spare? Instead of averaging L1H0, give it another sequence's output:
+# And is any one head spare? Instead of averaging, give it another sequence's output:
 
 
 # %%
-def swap(z, hook):
-    z[:, :, 0] = z[:, :, 0].roll(1, 0)
+def swap(head):
+    def another(z, hook):
+        z[:, :, head] = z[:, :, head].roll(1, 0)
+
+    return [("blocks.1.attn.hook_z", another)]
 
 
-print(f"L1H0 averaged: {share_right(off(1, [0])):.1%} right")
-print(f"L1H0 from another sequence: {share_right([('blocks.1.attn.hook_z', swap)]):.1%} right")
+for head in (0, 1, 2):
+    wrong = share_right(swap(head))
+    print(f"L1H{head} averaged: {shares[str(head)]:.1%} right; from another sequence: {wrong:.1%}")
 puzzle.recall("the story")
 
 # %% [markdown]
-# The others make up for a silent head, and only half the time for one that is wrong.
+# The others make up for any silent head and for a wrong L1H1 or L1H2, for a wrong L1H0 only half the time.
 #
 # ## Your own heads
 #
-# Eight hand-set heads read 14 tokens, repeated or shuffled in pairs. Label each by what it looks for:
+# Eight hand-set heads read 14 tokens, repeated or shuffled in pairs. Label each by its target:
 # `"previous"`, `"duplicate"`, `"sink"` (the begin token), `"induction"` (what followed the token),
 # `"pair"` (the same, if the token before agrees too), `"position"` (13 back, whatever is there).
 
@@ -384,11 +403,11 @@ for name in ("attn-only-2l", "toy-ioi", "mini-gpt2"):
 # ## Explain
 #
 # A colleague writes: "The head with the highest induction score costs 3 % when ablated, so it hardly matters. And its wire from the previous-token head is weak."
-# Answer in three to five sentences: what is wrong with each step, and which control would show it?
+# In three to five sentences: what is wrong with each step, and which control shows it?
 
 # %% [markdown] free_text="explanation"
 # ### BEGIN SOLUTION
-# Three heads vote, and two of them mostly suffice, so the cost of one alone says little: the same head costs more than half of all right guesses once another is gone.
+# Three heads vote, and two of them mostly suffice, since a guess stays right until its margin is gone. So the cost of one alone says little: the same head costs more than half of all right guesses once another is gone.
 # A score says where a head looks on these inputs, and a head that looks a fixed distance back, or needs two matching tokens, scores alike on plain repeats; shuffled repeats tell them apart.
 # A composition score compares directions and divides sizes out: the strongest wire here serves another kind of sequence, so one has to cut the wire and see what is lost.
 # And each verdict holds for these inputs and this way of switching off: a head may be idle on random tokens, and tell them from language.
@@ -402,7 +421,7 @@ for name in ("attn-only-2l", "toy-ioi", "mini-gpt2"):
 # %% [markdown] reveal="answer"
 # L1H0, L1H1 and L1H2 do induction together, by votes. L0H1 tells each place which token came before it, L0H0 which came two before, and the three match both: the token itself and the one before it. L1H3 tells random tokens from language.
 #
-# Every instrument was wrong once. Single ablation called L1H2 idle. The pattern passed over L0H0, because nobody had asked about two back, and could not tell a token from a pair. The weights put L1H3 first. Ablation in all contexts still called L1H3 useless, because its inputs were all of one kind and the mean hides what hardly varies.
+# Every instrument was wrong once. Single ablation, counted in right guesses, called L1H2 idle. The pattern passed over L0H0, because nobody had asked about two back, and could not tell a token from a pair. The weights put L1H3 first. Ablation in all contexts still called L1H3 useless, because its inputs were all of one kind and the mean hides what hardly varies.
 #
 # So a claim about a head has a price list: which inputs, which way of switching off, in which context. To know that you are wrong, change one of them at a time. Nobody can change all of them; say which you did.
 #

@@ -424,6 +424,12 @@ SCORE_SYMPTOMS = (
         says="Your first column includes the first showing. Take the same queries for all three columns, so that they can be compared.",
     ),
     Symptom.gives(
+        "diagonal_too_long",
+        lambda pattern, period: torch.cat([stripes(pattern, period)[:, :1], diagonals(pattern, period)[:, 1:]], 1),
+        lambda pattern, period: torch.cat([stripes(pattern, period)[:, :2], diagonals(pattern, period)[:, 2:]], 1),
+        says="A whole diagonal begins one or two queries before the second showing. Keep its last `period` entries.",
+    ),
+    Symptom.gives(
         "begin_forgotten",
         lambda pattern, period: stripes(pattern, period, query_shift=-1),
         says="The queries start one place early: position 0 holds the begin token. At which position is the second showing's first token?",
@@ -821,7 +827,7 @@ PUZZLE = Puzzle(
             name="explanation",
             points=3,
             rubric=(
-                "The cost of one alone says little: several heads vote, so ablate them in every context, and together.",
+                "The cost of one alone, counted in right guesses, says little: several heads vote, so ablate them in every context, and together.",
                 "A score says where a head looks on these inputs: shuffled repeats tell induction from a fixed distance and from pairs; "
                 "other inputs, other verdict.",
                 "Composition divides sizes out and does not say what the wire is for: cut it and measure. "

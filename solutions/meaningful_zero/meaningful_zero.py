@@ -9,7 +9,7 @@
 #
 # **What does switching a component "off" mean?**
 #
-# You will switch heads off in three ways, and find out what each of them says about a head.
+# You will switch heads off in three ways, and see what each says.
 #
 # *40 minutes. You need to know what an attention head and a hook are. Guesses are never marked.*
 
@@ -53,7 +53,7 @@ plots.bars(right, y_title="next tokens guessed right")
 # %% [markdown]
 # ## Commit
 #
-# Why does head 0.0 cost so much at zero, and so little on another text?
+# Why does head 0.0 cost so much at zero, so little on another text?
 #
 # - `"alike"`: the 40 texts are so alike that any of them will do.
 # - `"backup"`: when this head misreads, the other head of its layer makes up for it.
@@ -94,7 +94,7 @@ puzzle.grade("ablate", ablate)
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# And the price: by how many nats does the log-probability of the right answer drop, on average? About two lines.
+# The price: by how many nats does the right answer's log-probability drop, on average? About two lines.
 
 
 # %% stub="ablation_effect"
@@ -138,7 +138,7 @@ puzzle.recall("mean cost of head 0.0", found=costs["mean"]["head 0.0"])
 plots.bars(costs, y_title="cost, nats", prediction=puzzle.prediction("mean cost of head 0.0"))
 
 # %% [markdown]
-# The ranking turns over. In the second layer another text is *worse* than zeros: so much for `"alike"`.
+# The ranking turns over. In layer 1 another text is *worse* than zeros: so much for `"alike"`.
 #
 # ## Where does zero lie?
 
@@ -173,7 +173,21 @@ plots.lines(times, curves, x_title="t, times the mean", y_title="cost, nats")
 
 # %% [markdown]
 # Zero is one point on this line, far from anything head 0.0 says; twice the mean is as far off on the other side.
-#
+# And in other directions?
+
+
+# %%
+def off_along(way):
+    point = always + always.norm() * way / way.norm()
+    says = logits(model, tokens, (0, 0), lambda z: point.expand_as(z))
+    return float(ablation_effect(intact, says, answers))
+
+
+ways = torch.randn(8, len(always), generator=torch.Generator().manual_seed(0))
+spent = [off_along(way) for way in ways]
+print(f"as far off as zero, 8 random directions: {min(spent):.2f} to {max(spent):.2f} nats")
+
+# %% [markdown]
 # ## The same model, another zero
 #
 # If the head always says `always`, someone else can.
@@ -194,7 +208,7 @@ puzzle.recall("the story")
 
 # %% [markdown]
 # No prediction moved. Zero's verdict fell to the mean's, which stayed.
-# `"unfamiliar"` was half right: zero lies outside the cloud. In the twin it does not.
+# `"unfamiliar"` is half of the answer: other points as far off are dear too. Why another text is cheap it does not say; `"constant"` does.
 #
 # Tools do this too: TransformerLens' compatibility mode moves value biases, a little here.
 
@@ -226,7 +240,7 @@ puzzle.grade("measured_from", measured_from)
 # ## A circuit whose truth is known
 #
 # Five hand-set heads and a bias add up to the logits of four answers. Yours are drawn from your name.
-# One head carries most of what is known about the answer. Which?
+# One carries most of what is known about the answer. Which?
 
 # %% open="variant"
 heads, W_O, b, truth = puzzle.variant("your name")
@@ -319,7 +333,7 @@ for head in range(5):
 
 # %% [markdown]
 # Check by eye: zero is the mean's effect *plus the constant's square*; resample is twice the mean's, times n/(n-1).
-# So it is for squares and a linear reader. In nats the factor varies.
+# That is for squares and a linear reader. In nats it varies.
 #
 # ## The tempting mistake
 #
@@ -354,7 +368,7 @@ for kind in KINDS:
 #
 # ## Other models
 #
-# The control: where a head's mean is small, zero and mean should nearly agree. On GPT-2 itself, allow some minutes.
+# The control: where a head's mean is small, zero and mean should lie close. On GPT-2 itself, allow some minutes.
 
 # %%
 gpt2 = load_model("gpt2", fallback="mini-gpt2")
@@ -367,7 +381,7 @@ print("share of the mean in the heads of layer 0:", [f"{share:.2f}" for share in
 plots.bars(costs, y_title="cost, nats", x_title="head")
 
 # %% [markdown]
-# In `mini-gpt2`, which was given no offset, a tenth of a head's square is constant, and all three rank its heads alike.
+# In `mini-gpt2`, which was given no offset, a tenth of a head's square is constant. Zero costs up to 1.4 times the mean, not fifty. Close heads change places from text to text.
 #
 # ## Explain
 #
@@ -398,7 +412,7 @@ plots.bars(costs, y_title="cost, nats", x_title="head")
 # %% [markdown]
 # ## Play
 #
-# Make zero say what you like. Move a head's outputs by a vector of any length; the model stays the same function.
+# Make zero say what you like: move a head's outputs by any vector. The function stays.
 
 # %% open="play"
 layer, head, length = 1, 1, 5.0

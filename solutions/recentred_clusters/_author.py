@@ -31,6 +31,16 @@ in 0.3 at positions 2 to 14, else in 0.998. Not every unsure state: the begin to
 Putting the far centre back in doses raises the entropy from 0.03 to 4.11 with every guess still right; five random pushes
 of that length leave 3 to 32 % of the guesses. The centre alone predicts all tokens alike. So it turns the rest down.
 
+Two things that an earlier text said and that are not so. k-means' groups are not the only ones that take the humps away:
+of the pairs, beyond 0.5 in size of their cosine lie 0.95 after one mean, 0.13 after k-means, 0.18 after the showings and
+0.10 after the positions, which later prove wrong. And a push of the centres' length need not cost a guess: the readout
+(last LayerNorm's weights times W_U, centred both ways) gives a unit random direction 1.95 on average, the random push 1.52
+and the centres' difference 0.44; pushes among the 16 directions it reads least leave every guess right, as the swap does.
+
+The option "kinds" must be false. "The clusters are kinds of tokens" was not: in mini-deep 0.96 to 0.98 of the occurrences
+lie in the cluster that holds most of their type. That only the kind's removal takes the similarity away is false, and the
+random groups show it.
+
 By the mean all three cures look alike there too (0.009, 0.009, -0.001), while the histogram has two humps or one. That is
 the antipodal pair of clusters of *similar embeddings*, found in a trained model.
 
@@ -489,6 +499,11 @@ def share_with_a_penalty(resid, labels):
     return 1 - within / (len(resid) - len(labels.unique())) / (total / (len(resid) - 1))
 
 
+def share_of_unbiased_variances(resid, labels):
+    groups = [resid[labels == label] for label in labels.unique()]
+    return 1 - sum(len(group) * group.var(0).sum() for group in groups) / (len(resid) * resid.var(0).sum())
+
+
 def share_of_directions(resid, labels):
     within, total = parts(unit(resid), labels)
     return 1 - within / total
@@ -623,6 +638,7 @@ MUTANTS = (
     Mutant("share_explained", "means_equal", share_of_the_means_about_all),
     Mutant("share_explained", "sizes_forgotten", share_without_sizes),
     Mutant("share_explained", "adjusted", share_with_a_penalty),
+    Mutant("share_explained", "unbiased", share_of_unbiased_variances),
     Mutant("share_explained", "normalised_first", share_of_directions),
     Mutant("share_explained", "sum_not_share", share_not_divided),
     Mutant("my_labelling", "most_groups", takes_the_largest_share),

@@ -668,6 +668,11 @@ SHARE_SYMPTOMS = (
         says="You corrected for the number of groups. A good thought, for later: here is asked for the plain share.",
     ),
     Symptom.gives(
+        "unbiased",
+        lambda X, labels: 1 - sum(len(g) * g.var(0).sum() for g in grouped(X, labels)) / (len(X) * X.var(0).sum()),
+        says="var divides by one less than the rows. Use plain sums of squares, or correction=0.",
+    ),
+    Symptom.gives(
         "normalised_first",
         lambda X, labels: (
             1
@@ -755,7 +760,7 @@ OWN_SYMPTOMS = (
 PUZZLE = Puzzle(
     slug="recentred_clusters",
     title="Recentred clusters",
-    question="Hidden states of different words are similar in every layer. What does recentring by cluster do?",
+    question="Hidden states of different words have a positive cosine in every layer. What does recentring by cluster do?",
     principle="A number that random groups improve as well says nothing about clusters; what a cluster's mean holds is information.",
     minutes=45,
     models=("mini-deep", "mini-induction"),

@@ -7,7 +7,7 @@
 # Cai et al. (2021) found such states in clusters. They moved each cluster's mean to zero, and the similarity was gone.
 # Do so below, with two clusters in each layer. Gone.
 #
-# **Hidden states of different words are similar in every layer. What does recentring by cluster do?**
+# **Hidden states of different words have a positive cosine in every layer. What does recentring by cluster do?**
 #
 # *45 minutes. You need a cosine, hidden states and k-means. Guesses are kept on your machine and never marked.*
 
@@ -64,7 +64,7 @@ plots.lines(range(1, 9), curves, x_title="layers passed", y_title="mean cosine o
 # - `"clusters"`: the states lie in two clusters, each far from zero.
 # - `"one mean"`: all states share one vector. Two clusters are one too many.
 # - `"k-means"`: it finds whatever groups make this number small.
-# - `"kinds"`: the clusters are kinds of tokens, and recentring removes the kind.
+# - `"kinds"`: tokens of one kind are similar. Only without the kind is the similarity gone.
 #
 # And if the two groups were drawn by lot, of the same sizes, what would the cosine be after recentring?
 
@@ -268,7 +268,7 @@ plots.lines(histogram.centres.round(3), curves, x_title="cosine of a pair", y_ti
 
 # %% [markdown]
 # By the mean all three are cured. Yet after one mean, or random groups (the same line), most pairs are near 1 or -1: two opposite clusters, whose cosines cancel.
-# Only the right groups take the two humps away.
+# Of the three, only k-means' groups take the two humps away.
 #
 # ## What are they?
 #
@@ -338,7 +338,8 @@ puzzle.recall("what the clusters are")
 
 # %% [markdown]
 # Swap the centres, and the sure become unsure, with every guess still right.
-# A random push of the same length costs most of the guesses.
+# A random push of the same length costs most of the guesses: the unembedding, with the LayerNorm's weights, reads it.
+# The centres it hardly reads.
 # Here the centre says *how sure*; what recentring leaves says *which token*.
 #
 # ## Your own cloud

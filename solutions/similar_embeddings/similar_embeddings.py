@@ -128,7 +128,7 @@ print("least along it:", [model.to_string([token]) for token in along.argsort()[
 # %% [markdown]
 # Hold the squared average against your mean over pairs: you have said one thing twice, not found a cause.
 # Hold the second line against `"coordinate"`: one coordinate would make it 1.
-# And who are the last eight? On `mini-neo`, bytes that its text hardly holds. *Born or made*, a later puzzle, follows them.
+# And who are the last eight? On `mini-neo`, mostly bytes, which its text hardly holds. *Born or made*, a later puzzle, follows them.
 #
 # ## Make it vanish
 #
@@ -220,8 +220,9 @@ for word in (" True", " ==", " 1"):
 puzzle.recall("the story")
 
 # %% [markdown]
-# They make sense *before* centring too: a cosine of 0.99 among many of 0.97 was enough.
-# Nothing was lost; the ruler started in the wrong place. What is left of your story?
+# For these three, all common, they make sense *before* centring too: a cosine of 0.99 among many of 0.97 was enough.
+# On `mini-neo`, most other tokens change their nearest.
+# The ruler started in the wrong place. What is left of your story?
 #
 # ## How far off is the origin?
 #
@@ -264,8 +265,8 @@ for other in (model, gpt2, untied):
 # ### BEGIN SOLUTION
 # Every embedding contains the same large vector, the mean; the differences between tokens are small beside it, so every cosine mostly measures the mean against itself.
 # A cosine is measured from the origin, and nothing in training gives the origin a meaning, so the number is about where zero happens to lie.
-# After centring the mean is near zero by arithmetic, and random vectors of the same covariance spread at least as wide, so neither says that tokens are told apart; the neighbours do, and they are sensible before centring too.
-# I would not centre where the model itself uses the length or the offset: if the embedding is also the unembedding, the mean carries part of what is rare and what is common.
+# After centring the mean is near zero by arithmetic, and random vectors of the same covariance spread at least as wide, so neither says that tokens are told apart; the neighbours do, and those of common tokens are sensible before centring too.
+# I would not centre where the model itself reads the rows, for its layers were trained with the offset in them; in the unembedding the mean adds the same to every logit, and the softmax drops it.
 # ### END SOLUTION
 
 # %% [markdown]

@@ -75,7 +75,7 @@ puzzle.predict("the story", ..., because="", sure=...)
 # %% [markdown]
 # ## One word is not one variable
 #
-# Slow and right: take a sentence apart. Names stand at positions 6, 8 and 12; everything else is filling.
+# Slow and right: take a sentence apart. Names stand at positions 6, 8 and 12; take the rest for filling.
 
 
 # %%
@@ -249,23 +249,28 @@ puzzle.grade("carries", carries)
 for (name, label), row in zip(zip(NODES, carries(table[:, :4], floor=0.02)), table):
     print(f"{name:>20}: {label:15}  receiver {row[1]:z.2f}, giver {row[2]:z.2f}, roles {row[0]:z.2f}")
 puzzle.recall("the story")
+for name, rival in (("roles", prompts[:, 12]), ("receiver", spare)):
+    sides = run(prompts), run(corrupted[name])
+    clean_lead, end = ((side.gather(1, receivers[:, None]) - side.gather(1, rival[:, None])).mean() for side in sides)
+    print(f"{name}: the lead over its own new answer falls by {clean_lead - end:.1f} logits")
 
 # %% [markdown]
-# Three stories are gone: 300 sentences, one margin, and roles is the *larger* change.
+# Three stories are gone: 300 sentences, one margin, and each change is about as large in its own lead.
 # Four nodes carry both. But look at their signs under *giver*, and at the logits behind them:
 
 # %%
 before = run(prompts)
-for name in ("layer 0, last word", "layer 1, heads 2, 3"):
-    moved = run(prompts, corrupted["giver"], *NODES[name]) - before
-    old, new = (moved.gather(1, who[:, None]).mean() for who in (prompts[:, 12], spare))
-    print(f"{name}, from a sentence with another giver: the old giver {old:+.1f}, the new one {new:+.1f}")
+for variable, who in (("giver", prompts[:, 12]), ("receiver", receivers)):
+    for name in ("layer 0, last word", "layer 1, heads 2, 3"):
+        moved = run(prompts, corrupted[variable], *NODES[name]) - before
+        old, new = (moved.gather(1, one[:, None]).mean() for one in (who, spare))
+        print(f"{name}, another {variable}: the old one {old:+.1f}, the new one {new:+.1f}")
 attention = model.run_with_cache(prompts)[1]["pattern", 1][:, 2:, -1, 12].mean()
 print(f"heads 2 and 3 attend to the word that gives: {attention:.2f}")
 
 # %% [markdown]
-# At the last word, layer 0 lifts a name because it is *mentioned*. Heads 2 and 3 push down whoever *gives*.
-# Roles keeps both names in the sentence: it shows the push, and hardly the lift.
+# At the last word, layer 0 lifts a name because it is *mentioned*. Heads 2 and 3 push down whoever *gives*, and lift the other one about as much.
+# Roles keeps both names in the sentence: it shows what tells them apart, and hardly what lifts both.
 # Your circuit was for *which of the two*. It takes for granted *which two*.
 #
 # ## Try to break it
@@ -288,7 +293,7 @@ print(f"order, whole sentence: {change.mean():z.2f} logits on average, {change.a
 
 # %%
 shared = {"roles": corrupted["roles"]}
-for pos, word in ((13, "went"), (15, "the")):
+for pos, word in ((13, "went"), (15, "the"), (15, "went")):
     name = f"{WORDS[prompts[0, pos]]} -> {word}"
     shared[name] = prompts.clone()
     shared[name][:, pos] = WORDS.index(word)
@@ -297,7 +302,7 @@ for name, column in zip(shared, measure(shared, NODES).T):
 
 # %% [markdown]
 # The word for giving moves nothing: in training it never varied.
-# Neither did *to*, and yet, as if after *the*, heads 2 and 3 leave the model undecided. None of your corruptions could tell.
+# Neither did *to*, and yet, as if after *the*, heads 2 and 3 leave the model undecided; after *went* they hardly notice. None of your corruptions could tell.
 #
 # ## Your own circuit
 #
@@ -374,9 +379,9 @@ puzzle.grade("my_heads", my_heads)
 # %% [markdown] reveal="answer"
 # A patch replaces what differs between two runs. What both runs share is patched by itself, so nothing happens, however much the model relies on it. The corrupted prompt chooses the variable; the map is a map of that variable, not of the behaviour.
 #
-# In this toy the behaviour has two halves. Several heads of both layers add up the names that were mentioned, whatever their order. Two heads of the second layer look at the word that gives, with about 0.8 of their attention, and push that name down. Roles keeps the two names and so shows the second half almost alone. A new receiver keeps the giver and shows mostly the first. Nobody carries the order: this is not the circuit of GPT-2, where Wang and others (2022) parted what a name is from where it stands by just such prompts, flipping one and keeping the other.
+# In this toy the behaviour has two halves. Layer 0 and two heads of layer 1 lift both names that were mentioned, whatever their order. The other two look at the word that gives, with about 0.8 of their attention: they push that name down and lift the other. Roles keeps the two names and so shows the second half almost alone. A new receiver shows both. No node of the table carries the order: this is not the circuit of GPT-2, where Wang and others (2022) parted what a name is from where it stands by just such prompts, flipping one and keeping the other.
 #
-# Matched means: one variable, all of its words, and equivalent words. Stefan Heimersheim tells how his group, working on a circuit for docstrings, replaced param by arg in the corrupted prompts and were confused: the model treats param specially, and self as well. Our toy met all forty names equally often, and fillers do not matter, as the control shows. Check both before you trust a map.
+# Matched means: one variable, all of its words, and equivalent words. Stefan Heimersheim tells how his group, working on a circuit for docstrings, replaced param by arg in the corrupted prompts and were confused: the model treats param specially, and self as well. Our toy met all forty names equally often, and fillers hardly matter, as the control shows. Check both before you trust a map.
 
 # %% [markdown]
 # ## Play

@@ -168,6 +168,12 @@ SPLIT_SYMPTOMS = (
         at=1,
     ),
     Symptom.gives(
+        "root_of_each",
+        lambda x, eps: variance(x).sqrt() + math.sqrt(eps),
+        says="Variance and eps got a root each. Add first, then take one root.",
+        at=1,
+    ),
+    Symptom.gives(
         "eps_as_floor",
         lambda x, eps: variance(x).clamp(min=eps).sqrt(),
         lambda x, eps: variance(x).sqrt().clamp(min=eps),
@@ -532,6 +538,12 @@ FOLD_SYMPTOMS = (
         "weight_centred",
         lambda W, b, weight, bias, eps: gained(W, weight - weight.mean(), eps),
         says="The weight was centred. It is x that the norm centres.",
+        at=0,
+    ),
+    Symptom.gives(
+        "one_mean_for_all",
+        lambda W, b, weight, bias, eps: gained(W, weight, eps) - gained(W, weight, eps).mean(),
+        says="One number was subtracted from all of W. Each of the {d_out} columns has its own mean over the inputs.",
         at=0,
     ),
     Symptom.from_truth(

@@ -206,7 +206,7 @@ for name, model in models.items():
 #
 # ## What is left?
 #
-# Others read the embedding, and answer to it. What can bend on the way? Attention's softmax chooses where to look, GELU which units to let through.
+# Others read the embedding, and answer to it. What can bend on the way? Attention chooses where to look, GELU which units to let through.
 # Turn the embedding's volume to 0, 1 and 2, while some of these choices are held as in the untouched run.
 # If nothing bends, the answer at 1 is midway between the others.
 
@@ -221,7 +221,7 @@ def holding(model, held):
     for i in range(model.cfg.n_layers) if "GELU" in held else ():
         hooks += [(f"blocks.{i}.mlp.hook_pre", lambda x, hook, i=i: now.update({i: x}))]
         hooks += [(f"blocks.{i}.mlp.hook_post", lambda x, hook, i=i: now[i] * gate(cache["pre", i]))]
-    ends = {"softmax": "hook_pattern", "divisors": "hook_scale"}
+    ends = {"patterns": "hook_pattern", "divisors": "hook_scale"}
     names = [name for name in cache for one, end in ends.items() if one in held and name.endswith(end)]
     return hooks + [(name, lambda x, hook: cache[hook.name]) for name in names]
 
@@ -233,8 +233,8 @@ def at_volume(model, t, held=(), name="hook_embed"):
     return logits - logits.mean(-1, keepdim=True)
 
 
-CHOICES = ("softmax", "GELU")
-for held in ((), ("softmax",), ("GELU",), CHOICES, (*CHOICES, "divisors")):
+CHOICES = ("patterns", "GELU")
+for held in ((), ("patterns",), ("GELU",), CHOICES, (*CHOICES, "divisors")):
     print(f"{' and '.join(held) or 'nothing'} held:")
     for name, model in models.items():
         low, mid, high = (at_volume(model, t, held) for t in (0, 1, 2))
@@ -243,7 +243,7 @@ for held in ((), ("softmax",), ("GELU",), CHOICES, (*CHOICES, "divisors")):
 # %%
 volumes, answers = [t / 4 for t in range(9)], tokens[:, 1:, None]
 curves = {}
-for held, note in (((), ""), (CHOICES, ", softmax and GELU held")):
+for held, note in (((), ""), (CHOICES, ", patterns and GELU held")):
     for name, model in models.items():
         logits = [at_volume(model, t, held)[:, :-1] for t in volumes]
         curves[name + note] = [one.gather(2, answers).mean() for one in logits]
@@ -340,7 +340,7 @@ for name, v in {"at random": random, "(1, ..., 1)": torch.ones(64)}.items():
 # ## The tempting mistake
 #
 # Heimersheim's snippet for TransformerLens 2 kept the norms and set `eps` on them, since the library took `eps` from OpenAI's GPT-2.
-# Suppose that your config, too, says `1e-5`. In TransformerLens 4 the large `eps` can be put in four places. Which of them count?
+# Suppose your config, too, says `1e-5`. In TransformerLens 4 the large `eps` can be put in four places. Which of them count?
 
 # %%
 places = {"config, before booting": boot("mini-noln", from_files("mini-noln", 1e12))}
@@ -379,12 +379,13 @@ cache = gpt2.run_with_cache(tokens)[1]
 scales = [cache[f"blocks.{i}.{norm}.hook_scale"] for i in (0, 1) for norm in ("ln1", "ln2")]
 scales += [cache["ln_final.hook_scale"]]
 frozen = with_identities("mini-gpt2", [float(scale.square().mean()) for scale in scales])
-losses = [float(model(tokens, return_type="loss")) for model in (gpt2, frozen)]
-print(f"mini-gpt2's loss: {losses[0]:.2f}, with constant divisors {losses[1]:.2f}")
-print(f"a log-probability changes by {gap(frozen, gpt2):.0f}")
+losses = [float(model(tokens, return_type="loss")) for model in (gpt2, frozen, noln)]
+print(f"loss: mini-gpt2 {losses[0]:.2f}, constant divisors {losses[1]:.2f}, mini-noln {losses[2]:.2f}")
+print(f"largest change of a log-probability: {gap(frozen, gpt2):.0f}; from mini-gpt2 to mini-noln: {gap(gpt2):.0f}")
 
 # %% [markdown]
-# The divisors matter there. The published model, too, was trained on while its norms were taken away (Heimersheim, 2024).
+# Not by the loss: constant divisors cost about 0.2 nats, as does training without norms.
+# The published model was trained on while its norms were taken away (Heimersheim, 2024).
 #
 # And does the picture hold on other text, or on the published model itself?
 
@@ -422,7 +423,7 @@ plots.bars(left, y_title="share left over")
 #
 # But they add up with LayerNorm too, once the parts share a divisor. What its absence buys is that the last reading survives an intervention: take the last MLP out, and the answer loses what was read off it, no more and no less. All earlier parts act through those that read them, and the sum cannot know.
 #
-# Hold attention's patterns and GELU's gates fixed, and the whole model is one affine map. So what is left to explain are the choices: where to look, and which units to let through. The norm was one nonlinearity of three, and the one spread over every reader.
+# Hold attention's patterns and GELU's gates fixed, and the whole model is one affine map. So what is left to explain are the choices: where to look, and which units to let through. The norm was one bend of three, and the one spread over every reader. To lose it takes no training: mini-gpt2 with constant divisors predicts about as well as mini-noln.
 
 # %% [markdown]
 # ## Play
@@ -430,7 +431,7 @@ plots.bars(left, y_title="share left over")
 # Turn another part up and down; hold other choices. Which part of `mini-noln` is straight with nothing held?
 
 # %% open="play"
-part, held = "blocks.0.hook_attn_out", ("softmax",)
+part, held = "blocks.0.hook_attn_out", ("patterns",)
 curves = {}
 for name, model in models.items():
     logits = [at_volume(model, t, held, part)[:, :-1] for t in volumes]
