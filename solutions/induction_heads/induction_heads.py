@@ -115,8 +115,9 @@ def margin(hooks):  # by how much the right token leads the best other one, in l
     return float((logits.gather(-1, target)[..., 0] - best_other).mean())
 
 
-alone = ", ".join(f"{margin([]) - margin(off(1, [head])):z.1f}" for head in range(4))
-print(f"intact, the right token leads by {margin([]):.1f} logits; L1H0 to L1H3 alone cost {alone}")
+intact = margin([])
+alone = ", ".join(f"{intact - margin(off(1, [head])):z.1f}" for head in range(4))
+print(f"intact, the right token leads by {intact:.1f} logits; L1H0 to L1H3 alone cost {alone}")
 
 # %% [markdown]
 # Counted in right guesses, L1H2 and L1H3 look idle alone, and L1H3 in every context.

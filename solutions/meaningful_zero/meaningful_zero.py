@@ -42,12 +42,12 @@ def logits(model, tokens, site=(0, 0), swap=lambda z: z):
 
 # %%
 intact, answers = logits(model, tokens), tokens[:, 2:].flatten()
-swaps = {"intact": lambda z: z, "zero": torch.zeros_like, "other text": lambda z: z.roll(20, 0)}
-right = {name: {} for name in swaps}  # the other text is 20 texts further on
+swaps = {"zero": torch.zeros_like, "other text": lambda z: z.roll(20, 0)}  # 20 texts further on
+right = {"intact": {}, "zero": {}, "other text": {}}
 for site in ((0, 0), (0, 1), (1, 0), (1, 1)):
-    for name, swap in swaps.items():
-        says = logits(model, tokens, site, swap).argmax(1)
-        right[name]["head {}.{}".format(*site)] = float((says == answers).float().mean())
+    tries = {"intact": intact, **{name: logits(model, tokens, site, swap) for name, swap in swaps.items()}}
+    for name, says in tries.items():
+        right[name]["head {}.{}".format(*site)] = float((says.argmax(1) == answers).float().mean())
 plots.bars(right, y_title="next tokens guessed right")
 
 # %% [markdown]

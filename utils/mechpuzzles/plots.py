@@ -128,9 +128,10 @@ def heatmap(
     signed = any(value < 0 for row in z for value in row)
     colours = [COLOURS[1], "#F5F5F5", COLOURS[0]] if signed else ["#F5F5F5", COLOURS[0]]
     few = len(z) * len(z[0]) <= 100
+    ticks = _apart(columns)
     trace = go.Heatmap(
         z=z,
-        x=_apart(columns),
+        x=ticks,
         y=_apart(rows),
         zmin=-reach if signed else 0,
         zmax=reach,
@@ -144,7 +145,7 @@ def heatmap(
     picture = Picture(trace, alt=f"{colour_title} by {y_title} and {x_title}; {extreme}")
     dress(picture, x_title, y_title)
     picture.update_yaxes(autorange="reversed")
-    if len(set(map(str, columns))) < len(columns):  # running text: leave no word of it out
+    if ticks != [str(column) for column in columns]:  # running text: leave no word of it out
         picture.update_xaxes(dtick=1)
     picture.update_layout(height=max(260, min(640, 90 + 34 * len(z))))
     return picture

@@ -65,8 +65,7 @@ def default_socket() -> Path:
     """Where the fork server of this Python and this package listens, unless MECHPUZZLES_FORK_SERVER names a socket."""
     if named := os.environ.get("MECHPUZZLES_FORK_SERVER"):
         return Path(named)
-    which = "\n".join([sys.executable, mechpuzzles.__version__, str(Path(mechpuzzles.__file__).resolve())])
-    return private_folder() / f"warm-{hashlib.sha256(which.encode()).hexdigest()[:16]}"
+    return _socket("warm", sys.executable, mechpuzzles.__version__, str(Path(mechpuzzles.__file__).resolve()))
 
 
 def learners_socket() -> Path:
@@ -81,8 +80,12 @@ def learners_socket() -> Path:
     newest = max(path.stat().st_mtime_ns for path in package.rglob("*.py"))
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("torch", "transformers", "transformer-lens")]
     settings = sorted(f"{name}={value}" for name, value in os.environ.items() if name.startswith(AT_IMPORT))
-    which = "\n".join([sys.executable, str(package.resolve()), str(newest), *versions, *settings])
-    return private_folder() / f"learner-{hashlib.sha256(which.encode()).hexdigest()[:16]}"
+    return _socket("learner", sys.executable, str(package.resolve()), str(newest), *versions, *settings)
+
+
+def _socket(kind: str, *of: str) -> Path:
+    """A socket's place by what its server depends on; short, for the kernel allows 107 characters."""
+    return private_folder() / f"{kind}-{hashlib.sha256(chr(10).join(of).encode()).hexdigest()[:16]}"
 
 
 def reachable(path: Path) -> bool:
