@@ -8,13 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nbformat
 import pytest
 
 from mechpuzzles import folders
 from mechpuzzles.grading import driver, sandbox
+from mechpuzzles.verify import as_they_ran
 
 from .conftest import missing
-from .courses import auto_scores, check_cell, hand_in, make_course, right, stub, wrong
+from .courses import auto_scores, check_cell, entered, hand_in, make_course, right, stub, wrong
 from .submissions import fragment
 
 ROOT = Path(__file__).parents[1]
@@ -73,8 +75,9 @@ def graded(request, tmp_path_factory, kernel):
     warmly = f"autograde {slug} --Execute.kernel_name={kernel}"
     steps = [f"generate_assignment {slug}", warmly, f"generate_feedback {slug}", "export"]
     if slug != SLUGS[0]:
+        (course / "gradebook.db").write_bytes(entered(()))
         return course, slug, nbgrader(course, *steps)
-    # Of the first puzzle a learner as stock nbgrader has it: commands of their own, and a cold kernel.
+    # Of the first puzzle a learner as stock nbgrader has it: a new gradebook, commands of their own, and a cold kernel.
     steps.insert(1, f"autograde {slug} --student=right")
     return course, slug, "".join(nbgrader(course, step) for step in steps)
 
@@ -122,6 +125,14 @@ def test_scores(graded):
     of_half = {cell: mark for (learner, _, cell), mark in auto_scores(course).items() if learner == "half"}
     assert all(of_half[check_cell(part.name)] == 0 for part in parts[::2])
     assert marks["half"] == sum(of_half[check_cell(part.name)] for part in parts[1::2]) > 0
+
+
+def test_the_notebooks_that_it_ran_pass_the_gate(graded):
+    """Of running a solution and a release, the gate asks no more than what has been run here."""
+    course, slug, _ = graded
+    paths = (course / "autograded" / learner / slug / f"{slug}.ipynb" for learner in ("right", "untouched"))
+    solution, untouched = (nbformat.read(path, as_version=4) for path in paths)
+    assert as_they_ran(ROOT, slug, solution, untouched) == []
 
 
 def test_mechpuzzles_grade_gives_the_same_marks(graded, tmp_path, fork_server):

@@ -15,13 +15,15 @@ SLUGS = folders.slugs(ROOT)
 @pytest.mark.slow
 @pytest.mark.parametrize("slug", SLUGS)
 def test_the_gate_finds_nothing(slug, kernel):
-    report = verify(ROOT, slug, kernel=kernel)
+    """The notebooks of the first are run here; those of the others are held to it where nbgrader has run them."""
+    first = slug == SLUGS[0]
+    report = verify(ROOT, slug, run=first, kernel=kernel)
     assert report.problems == []
     assert report.killed == report.mutants >= 8
     assert report.passing == report.alternatives >= 4
     assert report.power >= LEAST_POWER
     assert report.release_points == 0
-    assert report.solution_points > 0
+    assert (report.solution_points > 0) == first
 
 
 def test_the_index_and_the_readme_are_derived():

@@ -429,7 +429,7 @@ def bench_grading(
     """A class graded by stock nbgrader and by `mechpuzzles grade`, per submission."""
     from mechpuzzles.grading.bench import bench_grading as run
 
-    result = run(submissions, puzzle, stock)
+    result = run(submissions, puzzle, submissions if stock else 0)
     if as_json:
         print_json(result)
         return

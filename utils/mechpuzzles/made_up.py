@@ -57,7 +57,9 @@ class Bank:
     variables: dict[str, str]  # of the parts that ask for a value
     right: dict[str, list[str]] = field(default_factory=dict)
     wrong: dict[str, list[Wrong]] = field(default_factory=dict)
-    cells: list[tuple[str, set[str], set[str]]] = field(default_factory=list)  # of the release: id, defined, used
+    cells: list[tuple[str, frozenset[str], frozenset[str]]] = field(
+        default_factory=list
+    )  # of the release: id, defined, used
     open: dict[str, str] = field(default_factory=dict)  # the cells that learners may change, by id
 
     @classmethod
@@ -130,7 +132,8 @@ class Bank:
     def needs(self, source: str) -> set[str]:
         """The parts that an answer uses, by itself or by what other cells make with them."""
         parts = {part.name for part in self.puzzle.parts}
-        needed, new = set(), typed.used(source)
+        needed: set[str] = set()
+        new: set[str] | frozenset[str] = typed.used(source)
         while new:
             needed |= new
             new = {name for _, defines, uses in self.cells if defines & new for name in uses} - needed
@@ -177,12 +180,16 @@ def untouched(bank: Bank) -> Answered:
 def wrong(bank: Bank, own: dict[str, Value], number: int, rng: random.Random) -> Answered:
     """So many parts wrong, each in a known way; fewer where every other answer would need them."""
     parts = list(bank.puzzle.parts)
-    of_values = {part.name: bank.wrong_values(part, own[part.name]) for part in parts if part.value}
-    known = bank.wrong | of_values
+
+    @functools.cache
+    def known(name: str) -> list[Wrong]:
+        part = bank.puzzle.part(name)
+        return bank.wrong_values(part, own[name]) if part.value else bank.wrong[name]
+
     for count in [number] * 12 + [1] * 24:
         chosen = {}
         for part in rng.sample(parts, min(count, len(parts))):
-            if ways := known[part.name]:  # the first ones are the commonest
+            if ways := known(part.name):  # the first ones are the commonest
                 one = ways[min(rng.randrange(len(ways)), rng.randrange(len(ways)))]
                 chosen[part.name] = (one.source, _of(Outcome.WRONG, one.symptom))
         if chosen and (answered := _around(bank, own, chosen, rng)):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import dis
+import functools
 import inspect
 import re
 from collections.abc import Callable
@@ -67,16 +68,21 @@ def _mutant(authors: ModuleType, part: Part, symptom: str) -> FunctionType:
 def function_source(authors: ModuleType, part: Part, answer: Callable[..., Any]) -> str:
     """A function of the authors' file under a part's own name, with the imports and helpers that it needs."""
     assert inspect.isfunction(answer)
-    statements = ast.parse(Path(str(authors.__file__)).read_text(encoding="utf-8")).body
-    imports = [
-        ast.unparse(statement)
-        for statement in statements
-        if isinstance(statement, ast.Import)
-        or (isinstance(statement, ast.ImportFrom) and statement.module != "mechpuzzles.puzzle")
-    ]
+    imports = _imports(Path(str(authors.__file__)).read_text(encoding="utf-8"))
     sources = list(_helpers(authors, answer).values())
     sources.append(inspect.getsource(answer).replace(f"def {answer.__name__}(", f"def {part.name}(", 1))
-    return "\n".join(imports) + "\n\n\n" + "\n\n".join(sources)
+    return imports + "\n\n\n" + "\n\n".join(sources)
+
+
+@functools.lru_cache(maxsize=4)  # asked for every answer of a file
+def _imports(text: str) -> str:
+    """The imports at the top of an author's file, but for what it declares its answers with."""
+    return "\n".join(
+        ast.unparse(statement)
+        for statement in ast.parse(text).body
+        if isinstance(statement, ast.Import)
+        or (isinstance(statement, ast.ImportFrom) and statement.module != "mechpuzzles.puzzle")
+    )
 
 
 def _helpers(authors: ModuleType, function: FunctionType, asked: frozenset[str] = frozenset()) -> dict[str, str]:
@@ -165,7 +171,8 @@ def _code(root: Path, slug: str) -> str:
 # Which answer needs which ---------------------------------------------------------------------------------------------
 
 
-def defined(source: str) -> set[str]:
+@functools.lru_cache(maxsize=4096)  # a made-up class asks for the same few answers again and again
+def defined(source: str) -> frozenset[str]:
     """The names that a cell's text defines, but for imports."""
     found: set[str] = set()
     for statement in ast.parse(source).body:
@@ -174,14 +181,16 @@ def defined(source: str) -> set[str]:
         elif not isinstance(statement, ast.Import | ast.ImportFrom):
             nodes = ast.walk(statement)
             found |= {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    return found
+    return frozenset(found)
 
 
-def used(source: str) -> set[str]:
+@functools.lru_cache(maxsize=4096)
+def used(source: str) -> frozenset[str]:
     """The names of other cells, or of its own, that a cell's text looks up; what is local to a function is not."""
     return _looked_up(compile(source, "cell", "exec"))
 
 
-def _looked_up(code: CodeType) -> set[str]:
-    own = {step.argval for step in dis.get_instructions(code) if step.opname in ("LOAD_NAME", "LOAD_GLOBAL")}
+def _looked_up(code: CodeType) -> frozenset[str]:
+    steps = dis.get_instructions(code)
+    own = frozenset(step.argval for step in steps if step.opname in ("LOAD_NAME", "LOAD_GLOBAL"))
     return own.union(*(_looked_up(inner) for inner in code.co_consts if isinstance(inner, CodeType)))

@@ -5,6 +5,7 @@ Generic over the folders: a new puzzle adds no test code. `mechpuzzles verify` p
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import re
@@ -28,6 +29,7 @@ WORDS, CELL_LINES, FIGURE_BYTES = 900, 12, 200_000
 SECONDS = 60.0
 OUTPUT_ROUNDING = 2e-3
 OF_THE_GRADER = ("draw", "part", "parts", "principle", "models", "free_text", "problems", "after")
+BOLD = re.compile(r"\x1b\[\d*m")
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
 
 
@@ -260,28 +262,34 @@ def _while_graded(root: Path, puzzle: Puzzle, say: Callable[[str], None]) -> Non
 
 def _notebooks(root: Path, puzzle: Puzzle, kernel: str, report: Report, say: Callable[[str], None]) -> None:
     """Both notebooks run from a clean kernel; the solution earns every automatic point, the release none."""
-    folder = root / "solutions" / puzzle.slug
-    solution = build.assemble(root, puzzle.slug)
+    solution, folder = build.assemble(root, puzzle.slug), root / "solutions" / puzzle.slug
     report.seconds = round(build.execute(solution, folder, allow_errors=True, kernel=kernel), 1)
     if report.seconds > SECONDS:
         say(f"the solution takes {report.seconds} s")
-    report.solution_points = _points(solution)
-    for cell in solution.cells:
-        if failed := [o for o in cell.get("outputs", []) if o.output_type == "error"]:
-            say(f"the solution's cell {cell.id} raises {failed[0].ename}: {failed[0].evalue[:300]}")
     handed_out = root / "puzzles" / puzzle.slug
     untouched = nbformat.read(handed_out / f"{puzzle.slug}.ipynb", as_version=4)
     build.execute(untouched, handed_out, allow_errors=True, kernel=kernel)
-    report.release_points = _points(untouched)
-    full = sum(part.points for part in puzzle.parts)
-    if report.solution_points != full:
-        say(f"the solution earns {report.solution_points:g} of {full} automatic points")
-    if report.release_points:
-        say(f"the untouched release earns {report.release_points:g} points")
-    kept = nbformat.read(folder / f"{puzzle.slug}.ipynb", as_version=4)
+    report.solution_points, report.release_points = _points(solution), _points(untouched)
+    report.problems += as_they_ran(root, puzzle.slug, solution, untouched)
+
+
+def as_they_ran(root: Path, slug: str, solution: NotebookNode, untouched: NotebookNode) -> list[str]:
+    """What is wrong with a puzzle's two notebooks as they have been run, by whatever has run them."""
+    problems: list[str] = []
+    say = problems.append
+    for cell in solution.cells:
+        if failed := [o for o in cell.get("outputs", []) if o.output_type == "error"]:
+            say(f"the solution's cell {cell.id} raises {failed[0].ename}: {failed[0].evalue[:300]}")
+    full = sum(part.points for part in folders.declared(root, slug).parts)
+    if (earned := _points(solution)) != full:
+        say(f"the solution earns {earned:g} of {full} automatic points")
+    if earned := _points(untouched):
+        say(f"the untouched release earns {earned:g} points")
+    kept = nbformat.read(root / "solutions" / slug / f"{slug}.ipynb", as_version=4)
     _outputs(kept, solution, say)
     for name, notebook in (("solution", kept), ("run", solution)):
         _pictures(name, notebook, say)
+    return problems
 
 
 def _outputs(kept: NotebookNode, run: NotebookNode, say: Callable[[str], None]) -> None:
@@ -289,8 +297,10 @@ def _outputs(kept: NotebookNode, run: NotebookNode, say: Callable[[str], None]) 
 
     Words to the letter, numbers to the last digits that another processor may round differently.
     """
+    if [cell.id for cell in kept.cells] != [cell.id for cell in run.cells]:
+        say("the notebook that was run has other cells than the built one")
     for old, new in zip(kept.cells, run.cells, strict=False):
-        was, now = (json.dumps(cell.get("outputs", []), sort_keys=True) for cell in (old, new))
+        was, now = _shown(old), _shown(new)
         if NUMBER.sub("#", was) != NUMBER.sub("#", now):
             say(f"cell {new.id} no longer shows the words that the built notebook holds")
             continue
@@ -298,6 +308,18 @@ def _outputs(kept: NotebookNode, run: NotebookNode, say: Callable[[str], None]) 
             if not math.isclose(float(before), float(after), rel_tol=OUTPUT_ROUNDING, abs_tol=OUTPUT_ROUNDING):
                 say(f"cell {new.id} shows {after} where the built notebook holds {before}")
                 break
+
+
+def _shown(cell: NotebookNode) -> str:
+    """What a cell shows, however it reached the page; of a card its words, which are all that is printed in grading."""
+    from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+
+    if cell.id.startswith(("check-", "reveal-")):
+        outputs = cell.get("outputs", [])
+        said = " ".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
+        return " ".join(BOLD.sub("", said).split())
+    merged, _ = CoalesceStreamsPreprocessor().preprocess_cell(copy.deepcopy(cell), {}, 0)
+    return json.dumps(merged.get("outputs", []), sort_keys=True)
 
 
 def _points(notebook: NotebookNode) -> float:
