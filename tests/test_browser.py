@@ -59,6 +59,7 @@ class Notebook:
     """A notebook open in the browser, its cells named as in the file."""
 
     def __init__(self, browser, address: str, path: str, theme: str = "light"):
+        self.kernels = f"{address.removesuffix('/lab')}/api/kernels"
         self.page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme=theme)
         self.page.goto(f"{address}/tree/{path}?reset")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=90_000)
@@ -116,6 +117,15 @@ class Notebook:
         self.cell(name).dblclick()
         self.edit(name, text)
         self.page.keyboard.press("Shift+Enter")
+
+    def end(self) -> None:
+        """End the kernel, and close the page: a kernel for every puzzle would fill the memory."""
+        request = self.page.request
+        token = next(one["value"] for one in self.page.context.cookies() if one["name"] == "_xsrf")
+        for kernel in request.get(self.kernels).json():
+            ended = request.delete(f"{self.kernels}/{kernel['id']}", headers={"X-XSRFToken": token})
+            assert ended.ok, ended.status_text
+        self.page.close()
 
 
 def test_a_learner_works_the_puzzle(browser, lab):
@@ -208,7 +218,7 @@ def test_a_solved_puzzle_runs_from_top_to_bottom(browser, lab, slug):
     assert "Decode the answer" in shown
     drawn = notebook.page.locator(".js-plotly-plot").all_inner_texts()
     assert any("your prediction: 0.25" in picture for picture in drawn)
-    notebook.page.close()
+    notebook.end()
 
 
 def test_the_answer_is_not_readable_before_an_attempt(browser, lab):
