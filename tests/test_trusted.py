@@ -336,6 +336,13 @@ def test_pictures_and_unneeded_cells_are_not_run(fork_server):
     assert said(graded(fork_server, *cells, all_cells=True), 0) == "a picture\n"
 
 
+def test_nothing_locked_after_the_last_check_is_run(fork_server):
+    """Though it binds a name that an earlier cell reads."""
+    read = ("locked", "factor = 2\nprint('read')"), ("stub", "def double(x):\n    return factor * x"), ("check", CHECK)
+    outputs = graded(fork_server, *read, ("locked", "factor = 3\nprint('play')"))["outputs"]
+    assert ("0" in outputs, outputs["2"], "3" in outputs) == (True, [], False)
+
+
 # Hooks and models -------------------------------------------------------------------------------------------------
 
 

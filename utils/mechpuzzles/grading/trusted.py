@@ -196,12 +196,17 @@ class Grading:
         return None
 
     def _plan(self) -> dict[str, str]:
-        """What is run of which cell: all of the learner's own, and what is needed of those that are as released."""
+        """What is run of which cell: all of the learner's own, and what is needed of those that are as released.
+
+        Nothing after the last check is needed: that one has been made before it, hidden tests too.
+        """
         cells = [cell for cell in self.job.cells if cell.tests is None]
         if self.everything:
             return {cell.id: cell.source for cell in cells}
+        last = max((number for number, cell in enumerate(self.job.cells) if cell.tests is not None), default=0)
+        after = {cell.id for cell in self.job.cells[last:]}
         found: list[tuple[Cell, Piece]] = []
-        for cell in cells:
+        for cell in (cell for cell in cells if not (cell.fixed and cell.id in after)):
             # What draws a variant is needed though no name says so: values are checked against the one drawn last.
             if not cell.fixed or ".variant(" in cell.source:
                 found.append((cell, Piece(cell.source, names_in(cell.source, self.modules), always=True)))
