@@ -233,7 +233,7 @@ MY_NEURONS = {  # some of those with a story: the text so far ends in it
 
 @functools.cache
 def on_other_files():
-    """What the neurons of mini-1l are, [pos, neuron], and for each place the text up to its end."""
+    """What each of MY_NEURONS is at all places, and for each place the text up to its end."""
     from tokenizers import Tokenizer
 
     from mechpuzzles.zoo import directory
@@ -244,17 +244,19 @@ def on_other_files():
         Tokenizer.from_file(str(directory("mini-1l") / "tokenizer.json")),
         load_shipped(directory("mini-1l")),
     )
-    found, windows, texts = [], [], []
-    model.transformer.h[0].mlp.c_proj.register_forward_pre_hook(lambda module, inputs: found.append(inputs[0]))
+    found, windows, texts, some = [], [], [], list(MY_NEURONS)
+    mlp = model.transformer.h[0].mlp
+    mlp.c_proj.register_forward_pre_hook(lambda module, inputs: found.append(inputs[0][:, 1:, some]))
     for source in [*package_source("einops"), *package_source("markdown_it")][1::2]:
         coded = tokenizer.encode(source, add_special_tokens=False)
-        for i in range(0, len(coded.ids) - 64, 192):
-            windows.append([0, *coded.ids[i : i + 63]])
-            texts += [source[max(0, end - 40) : end] for _, end in coded.offsets[i : i + 63]]
+        tokens, ends = coded.ids, [end for _, end in coded.offsets]
+        for i in range(0, len(tokens) - 64, 192):
+            windows.append([0, *tokens[i : i + 63]])
+            texts += [source[max(0, end - 40) : end] for end in ends[i : i + 63]]
     with torch.no_grad():
-        for some in torch.tensor(windows).split(64):
-            model.transformer(some)
-    return torch.cat(found)[:, 1:].flatten(0, 1), texts
+        for batch in torch.tensor(windows).split(64):
+            model.transformer(batch)
+    return dict(zip(MY_NEURONS, torch.cat(found).flatten(0, 1).T, strict=True)), texts
 
 
 MY_SHARES = (0.45, 0.65)  # of the largest activation; near none of the thresholds that people take in its place
@@ -266,7 +268,7 @@ APART = 0.1  # precision and recall at least, so that one is not right for the o
 def of_neuron(neuron):
     """What it is at each place, and whether the place matches its regex."""
     acts, texts = on_other_files()
-    return acts[:, neuron].clone(), torch.tensor([re.search(MY_NEURONS[neuron], text) is not None for text in texts])
+    return acts[neuron].clone(), torch.tensor([re.search(MY_NEURONS[neuron], text) is not None for text in texts])
 
 
 def draw_neuron(rng):

@@ -31,9 +31,14 @@ def log_sum_exp(numbers):
 
 
 def slow_mean_cosine(W):
-    """The table of all cosines, each pair once."""
-    rows = W.double() / W.double().norm(dim=1, keepdim=True)
-    return float((rows @ rows.T)[tuple(torch.tril_indices(len(rows), len(rows), -1))].mean())
+    return float(slow_mean_cosines(W[None]))
+
+
+def slow_mean_cosines(W):
+    """For each matrix of the batch the table of all cosines, each pair once."""
+    rows = W.double() / W.double().norm(dim=-1, keepdim=True)
+    below = torch.tril_indices(W.shape[1], W.shape[1], -1)
+    return (rows @ rows.mT)[:, *below].mean(1)
 
 
 def slow_offset_for(W_E, target):
@@ -41,8 +46,8 @@ def slow_offset_for(W_E, target):
     mean, W = W_E.double().mean(0), W_E.double()
     lengths = torch.cat([torch.linspace(-1, 1, 41), torch.logspace(0, 3, 61)]).double()
     for _ in range(10):
-        misses = [abs(slow_mean_cosine(W + x * mean) - target) for x in lengths]
-        at = misses.index(min(misses))
+        misses = (slow_mean_cosines(W + lengths[:, None, None] * mean) - target).abs()
+        at = int(misses.argmin())
         lengths = torch.linspace(
             float(lengths[max(at - 1, 0)]), float(lengths[min(at + 1, len(lengths) - 1)]), 9
         ).double()

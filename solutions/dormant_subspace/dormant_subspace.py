@@ -49,16 +49,17 @@ def log_odds(model, tokens, acts=None, site=site):  # of ) over ]; acts in place
     return logits[:, right] - logits[:, wrong]
 
 
-def share_of_way(model, pairs, acts, site=site):  # from the corrupted prompts' log odds to the clean ones'
-    corrupted, clean = (log_odds(model, tokens) for tokens in pairs)
-    return ((log_odds(model, pairs[0], acts, site) - corrupted).mean() / (clean - corrupted).mean()).item()
+def shares_of_way(model, pairs, patches, site=site):  # from the corrupted prompts' log odds to the clean ones'
+    corrupted, clean = (log_odds(model, tokens).mean() for tokens in pairs)
+    patched = [log_odds(model, pairs[0], acts, site).mean() for acts in patches]
+    return [((mean - corrupted) / (clean - corrupted)).item() for mean in patched]
 
 
 # %%
 base, source = (activations(model, tokens) for tokens in held_out)
 for name, acts in {"corrupted": base, "all 512 from clean": source}.items():
-    flips = (log_odds(model, held_out[0], acts) > 0).sum()
-    print(f"{name}: {share_of_way(model, held_out, acts):z.1%} of the way to clean; {flips} of 32 prefer )")
+    [share], flips = shares_of_way(model, held_out, [acts]), (log_odds(model, held_out[0], acts) > 0).sum()
+    print(f"{name}: {share:z.1%} of the way to clean; {flips} of 32 prefer )")
 
 # %% [markdown]
 # ## One direction
@@ -90,26 +91,28 @@ puzzle.grade("patch_along", patch_along)
 # %%
 def search(model, pairs, steps=20):  # gradient descent on v
     base, source = (activations(model, tokens) for tokens in pairs)
+    resid_mid = activations(model, pairs[0], "blocks.2.hook_resid_mid")  # what the last MLP adds to
     v = torch.randn(base.shape[1], generator=torch.Generator().manual_seed(0)).requires_grad_()
     adam = torch.optim.Adam([v], lr=1.0)
     for _ in range(steps):
         with torch.enable_grad():
-            loss = -log_odds(model, pairs[0], patch_along(base, source, v)).mean()
-        v.grad = torch.autograd.grad(loss, v)[0]
+            resid_post = resid_mid + model.blocks[2].mlp.out(patch_along(base, source, v))
+            logits = model.unembed(model.ln_final(resid_post))
+            [v.grad] = torch.autograd.grad((logits[:, wrong] - logits[:, right]).mean(), v)
         adam.step()
     return v.detach() / v.norm()
 
 
 # %%
-def effect(model, pairs, v, site=site):
+def effects(model, pairs, directions, site=site):  # shares of the way, of patches along each
     base, source = (activations(model, tokens, site) for tokens in pairs)
-    return share_of_way(model, pairs, patch_along(base, source, v), site)
+    return shares_of_way(model, pairs, [patch_along(base, source, v) for v in directions], site)
 
 
 found = search(model, searched)
 random = torch.randn(found.shape, generator=torch.Generator().manual_seed(1))
-for name, v in {"found": found, "random": random}.items():
-    print(f"{name} direction, on the prompts of the search: {effect(model, searched, v):z.1%} of the way")
+for name, share in zip(("found", "random"), effects(model, searched, [found, random])):
+    print(f"{name} direction, on the prompts of the search: {share:z.1%} of the way")
 
 # %% [markdown]
 # ## Commit
@@ -129,7 +132,8 @@ puzzle.predict("share of the way, shuffled", ..., because="", sure=...)  # betwe
 
 # %%
 flips = (log_odds(model, held_out[0], patch_along(base, source, found)) > 0).sum()
-print(f"held out: {effect(model, held_out, found):.1%} of the way; {flips} of 32 prefer )")
+[share] = effects(model, held_out, [found])
+print(f"held out: {share:.1%} of the way; {flips} of 32 prefer )")
 
 # %% [markdown]
 # Not `"fitted"`, then.
@@ -213,7 +217,8 @@ v = strongest(delta, g)
 print(f"cosine of delta and g: {torch.cosine_similarity(delta, g, dim=0):z.2f}")
 print(f"cosine of v and what the search found: {v @ found:.2f}")
 gap = (log_odds(model, searched[1]) - log_odds(model, searched[0])).mean()
-print(f"share of the way: {(delta @ v) * (v @ g) / gap:.1%} by the formula, {effect(model, searched, v):.1%} measured")
+[share] = effects(model, searched, [v])
+print(f"share of the way: {(delta @ v) * (v @ g) / gap:.1%} by the formula, {share:.1%} measured")
 
 # %% [markdown]
 # Your formula finds what the search found. Now shuffle the wires, and turn `v` from `delta` to `g`.
@@ -234,9 +239,9 @@ order = torch.randperm(len(found), generator=torch.Generator().manual_seed(0))
 shuffled.blocks[2].mlp.W_out.data = shuffled.blocks[2].mlp.W_out[order].clone()
 curves = {}
 for name, which, v in (("trained", model, found), ("shuffled", shuffled, search(shuffled, searched))):
-    full, one = share_of_way(which, held_out, activations(which, held_out[1])), effect(which, held_out, v)
+    [full] = shares_of_way(which, held_out, [activations(which, held_out[1])])
+    one, *curves[name] = effects(which, held_out, [v, *between(*two_sides(which, searched))])
     print(f"{name}: full patch {full:z.1%}, search {one:.1%} of the way")
-    curves[name] = [effect(which, held_out, v) for v in between(*two_sides(which, searched))]
 
 # %%
 guess = puzzle.prediction("share of the way, shuffled")
@@ -267,8 +272,8 @@ trials = {"brackets": (held_out, found), "a and 0": (plain, search(model, to_sea
 trials["arguments, by nothing on average,"] = (mixed[1], search(model, mixed[0]))
 for name, (pairs, v) in trials.items():
     ours, theirs = (activations(model, tokens) for tokens in pairs)
-    both = theirs, patch_along(ours, theirs, v)
-    moved = [(log_odds(model, pairs[0], acts) - log_odds(model, pairs[0])).mean() for acts in both]
+    before, *after = (log_odds(model, pairs[0], acts) for acts in (None, theirs, patch_along(ours, theirs, v)))
+    moved = [(odds - before).mean() for odds in after]
     print("{} differ: log odds move by {:z.2f} in the full patch, by {:z.2f} along v".format(name, *moved))
 
 # %% [markdown]
@@ -304,7 +309,7 @@ bars = {"whole": {}, "heard part alone": {}}
 for name, v in {"found": found, "delta": delta, "random": random}.items():
     heard = heard_part(v, W_out)
     print(f"{name}: {1 - heard.norm() ** 2 / v.norm() ** 2:.0%} of its squared length is not heard")
-    bars["whole"][name], bars["heard part alone"][name] = (effect(model, held_out, u) for u in (v, heard))
+    bars["whole"][name], bars["heard part alone"][name] = effects(model, held_out, [v, heard])
 plots.bars(bars, x_title="direction", y_title="share of the way")
 
 # %% [markdown]
@@ -325,7 +330,8 @@ natural = model.run_with_cache(tokens, names_filter=site)[1][site][:, 1:].flatte
 for name, v in {"found": found, "all heard": strongest(heard_part(delta, W_out), g)}.items():
     patched = patch_along(base, source, v)
     along = (patched @ axis).mean()
-    print(f"{name}: {share_of_way(model, held_out, patched):.1%} of the way; along g it writes {along:.1f},", end=" ")
+    [share] = shares_of_way(model, held_out, [patched])
+    print(f"{name}: {share:.1%} of the way; along g it writes {along:.1f},", end=" ")
     print(f"where corrupted is {(base @ axis).mean():.1f}; {(natural > along).float().mean():.2%} of tokens reach it")
 
 # %% [markdown]
@@ -339,7 +345,7 @@ for name, which in {"trained": model, "shuffled": shuffled}.items():
     ours, theirs = (activations(which, tokens) for tokens in held_out)
     pushing = torch.mul(*two_sides(which, searched)) > 0
     for who, some in {"neurons that push": pushing, "the others": ~pushing}.items():
-        share = share_of_way(which, held_out, torch.where(some, theirs, ours))
+        [share] = shares_of_way(which, held_out, [torch.where(some, theirs, ours)])
         print(f"{name}, {some.sum()} {who}: {share:.1%} of the way")
 heard = heard_part(torch.tensor([1.0, 0.0]), torch.tensor([[1.0], [-1.0]]))
 print(f"the first of two twins, its heard part: {heard.tolist()}; along it", end=" ")
@@ -359,9 +365,9 @@ puzzle.recall("the story")
 bars = {"full patch": {}, "delta": {}, "g": {}, "strongest": {}}
 for place in [f"blocks.{layer}.{what}" for layer in (1, 2) for what in ("hook_attn_out", "mlp.hook_post")]:
     sides = two_sides(model, searched, place)
-    full = share_of_way(model, held_out, activations(model, held_out[1], place), place)
-    shares = [effect(model, held_out, v, place) for v in (*sides, strongest(*sides))]
-    for name, share in zip(bars, [full, *shares]):
+    ours, theirs = (activations(model, tokens, place) for tokens in held_out)
+    patches = [theirs, *(patch_along(ours, theirs, v) for v in (*sides, strongest(*sides)))]
+    for name, share in zip(bars, shares_of_way(model, held_out, patches, place)):
         bars[name][place.removeprefix("blocks.")] = share
 plots.bars(bars, x_title="site", y_title="share of the way")
 
@@ -435,7 +441,7 @@ puzzle.grade("my_directions", my_directions)
 
 # %% open="play"
 elsewhere = "blocks.1.hook_attn_out"
-shares = [effect(model, held_out, v, elsewhere) for v in between(*two_sides(model, searched, elsewhere))]
+shares = effects(model, held_out, between(*two_sides(model, searched, elsewhere)), elsewhere)
 plots.lines(ways, {elsewhere: shares}, **titles)
 
 # %% [markdown]

@@ -48,11 +48,12 @@ plots.heatmap(acts[1:, four].T, rows=names, columns=shown, x_title="token", y_ti
 def is_english(source):
     """For every character: does it stand in a comment or a docstring?"""
     starts = [0, *itertools.accumulate(len(line) for line in io.StringIO(source))]
-    marks = torch.zeros(len(source) + 1, dtype=torch.bool)
+    marks = [False] * (len(source) + 1)
     for piece in tokenize.generate_tokens(io.StringIO(source).readline):
         if piece.type == tokenize.COMMENT or '"""' in piece.string[:5]:
             (row, column), (last_row, last_column) = piece.start, piece.end
-            marks[starts[row - 1] + column : starts[last_row - 1] + last_column] = True
+            first, last = starts[row - 1] + column, starts[last_row - 1] + last_column
+            marks[first:last] = [True] * (last - first)
     return marks
 
 
@@ -64,14 +65,14 @@ def windows(files):
         coded, marks = model.tokenizer(source, return_offsets_mapping=True), is_english(source)
         for i in range(0, len(coded["input_ids"]) - 127, 192):
             rows.append(coded["input_ids"][i : i + 128])
-            labels.append([bool(marks[first]) for first, _ in coded["offset_mapping"][i : i + 128]])
+            labels.append([marks[first] for first, _ in coded["offset_mapping"][i : i + 128]])
     return torch.tensor(rows), torch.tensor(labels)
 
 
 # %%
 def stream(model, rows):
     """The residual stream before block 2, which the autoencoder describes: [window, 128, d_model]."""
-    return torch.cat([model(some, stop_at_layer=2) for some in rows.split(64)])
+    return torch.cat([model(some, stop_at_layer=2) for some in rows.split(16)])
 
 
 files = [*package_source("einops"), *package_source("markdown_it")]  # new to the model
@@ -84,15 +85,15 @@ print(f"{english_b.float().mean():.0%} of all tokens are English")
 
 
 # %%
-def most_precise(acts, english, k=8):
+def most_precise(fires, english, k=8):
     """Of the units that fire on 1 % of the tokens or more, the k for which most of these are English."""
-    fires = (acts > 0).float()
-    share = english.float() @ fires / fires.sum(0).clamp(min=1)
-    return share.masked_fill(fires.mean(0) < 0.01, 0).topk(k).indices
+    counts, in_english = fires.float().sum(0), english.float() @ fires.float()
+    return (in_english / counts).masked_fill(counts < 0.01 * len(fires), 0).topk(k).indices
 
 
-units = most_precise(sae.encode(resid_a), english_a)  # chosen on one half of the files,
-acts_a, acts_b = (sae.encode(resid)[:, units] for resid in (resid_a, resid_b))
+acts_a = sae.encode(resid_a)
+units = most_precise(acts_a > 0, english_a)  # chosen on one half of the files,
+acts_a, acts_b = acts_a[:, units], sae.encode(resid_b)[:, units]
 names = [f"unit {unit}" for unit in units]
 for name, on in zip(names, acts_b.T > 0):  # measured on the other
     print(f"{name:>9} fires on {on.float().mean():.1%}; of these, {english_b[on].float().mean():.0%} are English")
@@ -218,10 +219,10 @@ blank_a, blank_b = (stream(untrained, rows)[:, READ].flatten(0, 1) for rows in (
 def random_units(a, b):
     """1,024 random directions that fire on 3 % of half a; of these the eight most precise there, on either half."""
     directions = torch.randn(a.shape[1], 1024, generator=torch.Generator().manual_seed(0))
-    threshold = (a[::8] @ directions).quantile(0.97, dim=0)
-    acts = torch.relu(a @ directions - threshold)
-    best = most_precise(acts, english_a)
-    return acts[:, best], torch.relu(b @ directions[:, best] - threshold[best])
+    acts = a @ directions
+    threshold = acts[::8].topk(len(acts[::8]) * 3 // 100, dim=0).values[-1]
+    best = most_precise(acts > threshold, english_a)
+    return [torch.relu(half @ directions[:, best] - threshold[best]) for half in (a, b)]
 
 
 kinds = {"dictionary": (acts_a, acts_b)}
@@ -332,7 +333,7 @@ def at_kept(resid, cut):
 
 
 foreign = rows_b.roll(len(rows_b) // 2, 0)
-mixed = [torch.cat([foreign[:, :cut], rows_b[:, cut:]], 1) for cut in CUTS]
+mixed = [torch.cat([foreign[:, :cut], rows_b[:, cut : cut + 32]], 1) for cut in CUTS]
 full = torch.cat([at_kept(own_b, cut) for cut in CUTS], 1)
 swapped = torch.cat([at_kept(stream(model, rows), cut) for rows, cut in zip(mixed, CUTS)], 1)
 
@@ -353,7 +354,7 @@ plots.lines(
 
 # %%
 vocabulary = torch.arange(2048)
-common = (tokens_b[:, None] == vocabulary).sum(0) >= 10
+common = torch.bincount(tokens_b, minlength=2048) >= 10
 W_E = model.W_E - model.W_E[common].mean(0)
 for i in (busiest, table):
     fires_on = embedding_baseline(acts_b[:, i], tokens_b, vocabulary)

@@ -582,8 +582,9 @@ def direction_by_autograd(W_U, b_U, weight, bias, right, wrong):
         logits = ((x - x.mean()) * weight + bias) @ W_U + b_U
         return logits[right] - logits[wrong]
 
-    zero = torch.zeros(len(weight))
-    return torch.func.grad(logit_diff)(zero), logit_diff(zero)
+    zero = torch.zeros(len(weight), requires_grad=True)
+    at_zero = logit_diff(zero)
+    return torch.autograd.grad(at_zero, zero)[0], at_zero.detach()
 
 
 def direction_by_folding(W_U, b_U, weight, bias, right, wrong):

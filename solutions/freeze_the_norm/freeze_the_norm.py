@@ -253,12 +253,12 @@ plots.bars({name: dict(zip(names, row.tolist())) for name, row in three.items()}
 
 
 # %%
-def attributions(model, parts, instead, right, wrong):
-    """[part, 3]: words, volume and gradient of each part, minus what takes its place."""
+def attributions(model, stream, gone, right, wrong):
+    """[n, 3]: words, volume and gradient of each vector that is taken out of the stream; gone has shape [n, d_model]."""
     both, last = [right, wrong], model.ln_final
     direction, _ = difference_direction(model.W_U[:, both], model.b_U[both], last.weight, last.bias, 0, 1)
-    same_stream = torch.cat([parts - instead, instead.sum(0, keepdim=True)])
-    given = (same_stream, direction, model.cfg.eps)
+    with_the_rest = torch.cat([gone, stream[None] - gone.sum(0)])  # they sum to the stream
+    given = (with_the_rest, direction, model.cfg.eps)
     return torch.cat([removals(*given), gradients(*given)[:, None]], dim=1)[:-1]
 
 
@@ -271,23 +271,23 @@ def texts(model):
 
 
 # %%
-def squares(model, off):
-    """Sums of squares, [part]: of the falls, of what the frozen scale misses of them, and of what the gradient does."""
+def squares(model, offs):
+    """Sums of squares, [off, part]: of the falls, of what the frozen scale misses of them, and of what the gradient does."""
     tokens, found = texts(model), []
     names, parts, logits = take_apart(model, tokens)
-    instead = off(parts)
+    gone = torch.stack([parts - off(parts) for off in offs])  # minus what takes the part's place
     for at in itertools.product(range(8), range(8, 59, 3)):  # text and position
         right, ranked = int(tokens[at[0], at[1] + 1]), logits[at].topk(2).indices.tolist()
         wrong = ranked[ranked[0] == right]  # the likeliest other token
-        found.append(attributions(model, parts[:, *at], instead[:, *at], right, wrong))
-    words, volume, slope = torch.stack(found).unbind(-1)
+        found.append(attributions(model, parts[:, *at].sum(0), gone[:, :, *at].flatten(0, 1), right, wrong))
+    words, volume, slope = torch.stack(found).unflatten(1, gone.shape[:2]).unbind(-1)
     return names, torch.stack([words + volume, volume, words + volume - slope]).square().sum(1)
 
 
 # %%
 deep = load_model("gpt2", fallback="mini-deep").requires_grad_(False)
-labels, (fallen, *missed) = squares(deep, torch.zeros_like)
-shares = {name: dict(zip(labels, (x / fallen).tolist())) for name, x in zip(("scale frozen", "gradient"), missed)}
+labels, (fallen, *missed) = squares(deep, [torch.zeros_like])
+shares = {name: dict(zip(labels, (x / fallen)[0].tolist())) for name, x in zip(("scale frozen", "gradient"), missed)}
 plots.bars(shares, y_title=f"share of the falls missed, {deep.cfg.model_name}")
 
 # %% [markdown]
@@ -312,9 +312,9 @@ offs |= {"another text's": lambda parts: parts.roll((1, 7), (1, 2)), "noise": no
 others = [deep, load_model("gpt-neo-125m", fallback="mini-neo"), load_model("mini-noln")]
 rows = {}
 for other in (model, *others):
-    sums = [squares(other.requires_grad_(False), off)[1].sum(1) for off in offs.values()]
-    for number, method in ((1, "frozen"), (2, "gradient")):
-        rows[f"{other.cfg.model_name}, {method}"] = [float(one[number] / one[0]) for one in sums]
+    fallen, *missed = squares(other.requires_grad_(False), offs.values())[1].sum(2)
+    for method, sums in zip(("frozen", "gradient"), missed):
+        rows[f"{other.cfg.model_name}, {method}"] = (sums / fallen).tolist()
 titles = {"x_title": "put in place of the part", "y_title": "model", "colour_title": "share missed"}
 plots.heatmap(rows.values(), rows=list(rows), columns=list(offs), **titles)
 
@@ -412,7 +412,8 @@ for factor in (0.5, 1.5, 2, 4):
 name, text, a, b = "mini-python", "x = foo(a, b", ")", "]"
 m = load_model(name).requires_grad_(False)
 labels, stack, _ = take_apart(m, m.to_tokens(text))
-found = attributions(m, stack[:, 0, -1], 0 * stack[:, 0, -1], m.to_single_token(a), m.to_single_token(b))
+stack = stack[:, 0, -1]
+found = attributions(m, stack.sum(0), stack, m.to_single_token(a), m.to_single_token(b))
 said, fallen = found[:, 0], found[:, 0] + found[:, 1]
 bars = {"frozen": said, "gradient": found[:, 2], "removal": fallen}
 plots.bars({n: dict(zip(labels, row.tolist())) for n, row in bars.items()}, y_title=f"for {a} against {b}, logits")

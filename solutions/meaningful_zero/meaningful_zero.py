@@ -167,7 +167,7 @@ def frozen_at(t, site):
     return float(ablation_effect(intact, logits(model, tokens, site, freeze), answers))
 
 
-times = [step / 4 for step in range(-4, 9)]
+times = [step / 2 for step in range(-2, 5)]
 curves = {f"head {site[0]}.0": [frozen_at(t, site) for t in times] for site in ((0, 0), (1, 0))}
 plots.lines(times, curves, x_title="t, times the mean", y_title="cost, nats")
 
@@ -203,7 +203,7 @@ change = (twin_intact.log_softmax(1) - intact.log_softmax(1)).abs().max()
 print(f"largest change of a log-probability: {change:.5f}")
 for kind in KINDS:
     in_twin = cost(kind, 0, 0, model=twin, before=twin_intact)
-    print(f"head 0.0, {kind:>8}: {cost(kind, 0, 0):.3f} in the model, {in_twin:.3f} in its twin")
+    print(f"head 0.0, {kind:>8}: {costs[kind]['head 0.0']:.3f} in the model, {in_twin:.3f} in its twin")
 puzzle.recall("the story")
 
 # %% [markdown]
@@ -260,8 +260,8 @@ def circuit_cost(kind, head, donor):
 
 # %%
 donor = torch.arange(len(truth)).roll(1)
-costs = {kind: {f"head {h}": circuit_cost(kind, h, donor) for h in range(5)} for kind in KINDS}
-plots.bars(costs, y_title="cost, nats")
+in_circuit = {kind: {f"head {h}": circuit_cost(kind, h, donor) for h in range(5)} for kind in KINDS}
+plots.bars(in_circuit, y_title="cost, nats")
 
 # %% stub="carrier"
 carrier = ...  # the head's number
@@ -374,11 +374,11 @@ for kind in KINDS:
 gpt2 = load_model("gpt2", fallback="mini-gpt2")
 code = gpt2.to_tokens([source[i : i + 400] for i in range(0, 6_400, 400)])[:, :64]
 start, some = logits(gpt2, code), [(la, he) for la in (0, 1) for he in range(gpt2.cfg.n_heads)]
-costs = {kind: {f"L{la}H{he}": cost(kind, la, he, gpt2, code, start) for la, he in some} for kind in KINDS}
+in_gpt2 = {kind: {f"L{la}H{he}": cost(kind, la, he, gpt2, code, start) for la, he in some} for kind in KINDS}
 z = gpt2.run_with_cache(code)[1]["blocks.0.attn.hook_z"][:, 1:]
 shares = z.mean((0, 1)).square().sum(-1) / z.square().sum(-1).mean((0, 1))
 print("share of the mean in the heads of layer 0:", [f"{share:.2f}" for share in shares])
-plots.bars(costs, y_title="cost, nats", x_title="head")
+plots.bars(in_gpt2, y_title="cost, nats", x_title="head")
 
 # %% [markdown]
 # In `mini-gpt2`, which was given no offset, a tenth of a head's square is constant. Zero costs up to 1.4 times the mean, not fifty. Close heads change places from text to text.
@@ -425,7 +425,7 @@ change = (now.log_softmax(1) - intact.log_softmax(1)).abs().max()
 print(f"largest change of a log-probability: {change:.5f}")
 for kind in KINDS:
     after = cost(kind, layer, head, moved, tokens, now)
-    print(f"{kind:>8}: {cost(kind, layer, head):.3f} before, {after:.3f} after")
+    print(f"{kind:>8}: {costs[kind][f'head {layer}.{head}']:.3f} before, {after:.3f} after")
 
 # %% [markdown]
 # ## Where next

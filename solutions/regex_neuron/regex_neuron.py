@@ -42,15 +42,15 @@ def windows(files):
 
 
 # %%
-NAMES = ("hook_embed", "hook_pos_embed", "blocks.0.attn.hook_z", "blocks.0.ln2.hook_scale")
-NAMES += ("blocks.0.mlp.hook_pre", "blocks.0.mlp.hook_post")
+NAMES = ["hook_embed", "blocks.0.attn.hook_z", "blocks.0.ln2.hook_scale"]
+NAMES += ["blocks.0.mlp.hook_pre", "blocks.0.mlp.hook_post", "blocks.0.hook_resid_post"]
 
 
 def look(rows):
     """What the model is at the 63 places of each window, by the names of its hooks."""
-    kept = model.run_with_cache(rows[:, :-1], names_filter=NAMES.__contains__, stop_at_layer=1)[1]
-    whole = {name: kept[name].expand(len(rows), *kept[name].shape[1:]) for name in NAMES}
-    return {name: values[:, 1:].flatten(0, 1) for name, values in whole.items()}
+    # 64 windows at a time are quicker than all at once.
+    kept = [model.run_with_cache(some, names_filter=NAMES)[1] for some in rows[:, :-1].split(64)]
+    return {name: torch.cat([cache[name][:, 1:] for cache in kept]).flatten(0, 1) for name in NAMES}
 
 
 # %%
@@ -184,25 +184,35 @@ seen_a = look(rows_a)
 acts_a, tokens_a = seen_a["blocks.0.mlp.hook_post"], rows_a[:, 1:-1].flatten()
 
 # %%
-untrained, found = gpt.GPT(recipes.RECIPES["mini-1l"]).eval(), []
-mlp = untrained.layers[0].mlp
-mlp.fc_out.register_forward_pre_hook(lambda module, inputs: found.append(inputs[0][:, 1:]))
+untrained, found = gpt.GPT(recipes.RECIPES["mini-1l"]), []
+block = untrained.layers[0]
+block.mlp.fc_out.register_forward_pre_hook(lambda module, inputs: found.append(inputs[0][:, 1:]))
 for rows in (rows_a, rows_b):
-    untrained(rows[:, :-1])
+    block(untrained.tok_embed(rows[:, :-1]) + untrained.pos.weight)
+redrawn_a, redrawn_b = (acts.flatten(0, 1) for acts in found)
 directions = torch.randn(512, 512, generator=torch.Generator().manual_seed(0)) / 512**0.5
-kinds = {"neurons": (acts_a, acts_b), "random directions": (acts_a @ directions, acts_b @ directions)}
-kinds |= {"neurons with redrawn weights": tuple(acts.flatten(0, 1) for acts in found)}
-read_a, read_b = (seen["blocks.0.mlp.hook_pre"] @ directions for seen in (seen_a, seen_b))
-kinds["random readers"] = (read_a, read_b)  # mixtures of the neurons' inputs
+pre_a, pre_b = (seen["blocks.0.mlp.hook_pre"] for seen in (seen_a, seen_b))
+on_a = {"neurons": acts_a, "random directions": acts_a @ directions, "neurons with redrawn weights": redrawn_a}
+on_a["random readers"] = pre_a @ directions  # mixtures of the neurons' inputs
 
 # %%
 frequent = (torch.bincount(tokens_a, minlength=1024) >= 20).nonzero().flatten()
 stories_a, stories_b = (tokens[:, None] == frequent for tokens in (tokens_a, tokens_b))
-fitted = {kind: fitting_story(a, stories_a, 20) for kind, (a, b) in kinds.items()}
+fitted = {kind: fitting_story(a, stories_a, 20) for kind, a in on_a.items()}
 count = {kind: int((story >= 0).sum()) for kind, story in fitted.items()}
 puzzle.recall("random directions with a story", found=count["random directions"])
 guess = puzzle.prediction("random directions with a story")
 plots.bars(count, y_title="of 512, twenty out of twenty", prediction=guess)
+
+
+# %%
+told = {kind: story >= 0 for kind, story in fitted.items()}  # who has a story
+on_b = {
+    "neurons": acts_b[:, told["neurons"]],
+    "random directions": acts_b @ directions[:, told["random directions"]],
+    "neurons with redrawn weights": redrawn_b[:, told["neurons with redrawn weights"]],
+    "random readers": pre_b @ directions[:, told["random readers"]],
+}
 
 
 # %%
@@ -212,17 +222,16 @@ def scores(acts, story, top):
     return torch.cat([story[acts.topk(20).indices].float().mean()[None], *rows])
 
 
-for kind, (a, b) in kinds.items():
-    columns = (fitted[kind] >= 0).nonzero().flatten()
-    rows = [scores(b[:, i], stories_b[:, fitted[kind][i]], a[:, i].max()) for i in columns]
+for kind, b in on_b.items():
+    story, a = stories_b[:, fitted[kind][told[kind]]], on_a[kind][:, told[kind]]
+    rows = [scores(*columns) for columns in zip(b.T, story.T, a.max(0).values)]
     top, *rest = torch.stack(rows).mean(0).tolist()
     print(f"{kind}, means on half b: {top:.0%} of the 20 strongest match; precision and recall")
     print("    from half up {:.2f} and {:.2f}, from a tenth up {:.2f} and {:.2f}".format(*rest))
 
 # %%
 n_tokens = torch.bincount(tokens_a, minlength=1024).clamp(min=1)[:, None]
-for kind in ("neurons", "neurons with redrawn weights"):
-    a, b = kinds[kind]
+for kind, a, b in (("neurons", acts_a, acts_b), ("neurons with redrawn weights", redrawn_a, redrawn_b)):
     by_token = torch.zeros(1024, 512).index_add(0, tokens_a, a) / n_tokens
     missed = (b - by_token[tokens_b]).square().sum() / (b - b.mean(0)).square().sum()
     print(f"{kind}: of the variance of all 512, the token alone explains {1 - missed:.0%}")
@@ -271,11 +280,12 @@ puzzle.grade("promoted", promoted)
 W_U = model.ln_final.weight[:, None] * model.W_U  # the final norm: its weights, and its centring
 W_U, below = W_U - W_U.mean(0), {"all": 1.001, "75 %": 0.75, "50 %": 0.5, "25 %": 0.25, "10 %": 0.1}
 lines = {"neurons with a story": [], "all neurons": [], "another neuron's examples": []}
+weaker, top = acts_b.T.contiguous(), acts_b.amax(0)[:, None]  # [neuron, pos], [neuron, 1]
 for share in below.values():
-    weaker = acts_b.masked_fill(acts_b >= share * acts_b.max(0).values, -torch.inf)
-    follow = following_b[weaker.topk(20, dim=0).indices].T
+    weaker[weaker >= share * top] = -torch.inf
+    follow = following_b[weaker.topk(20).indices]
     own, other = (promoted(model.W_out[0], W_U, tokens) for tokens in (follow, follow.roll(1, 0)))
-    for line, score in zip(lines.values(), (own[fitted["neurons"] >= 0], own, other)):
+    for line, score in zip(lines.values(), (own[told["neurons"]], own, other)):
         line.append(score.mean())
 plots.lines(list(below), lines, x_title="the twenty strongest below", y_title="share promoted less")
 
@@ -316,8 +326,8 @@ puzzle.grade("driven", driven)
 
 # %%
 heads = torch.einsum("phd,hdm->hpm", seen_b["blocks.0.attn.hook_z"], model.W_O[0])
-bias = model.blocks[0].attn.b_O.expand_as(heads[0])
-parts = torch.stack([seen_b["hook_embed"], seen_b["hook_pos_embed"], *heads, bias])
+bias, position = model.blocks[0].attn.b_O.expand_as(heads[0]), model.W_pos[1:64].repeat(len(rows_b), 1)
+parts = torch.stack([seen_b["hook_embed"], position, *heads, bias])
 scale, pre = seen_b["blocks.0.ln2.hook_scale"][:, 0], seen_b["blocks.0.mlp.hook_pre"][:, neuron]
 w_in = model.blocks[0].ln2.weight * model.W_in[0][:, neuron]
 share = act / act.max()
@@ -341,17 +351,14 @@ plots.bars(groups, y_title="added to the input")
 
 
 # %%
-def hold(post, hook):
-    post[:, :, neuron] = act[share < 0.1].mean()  # as where it is off
-
-
-def log_probs(hooks):
-    found = model.run_with_hooks(rows_b[:, :-1], fwd_hooks=hooks).log_softmax(-1)
-    return found.gather(-1, rows_b[:, 1:, None])[:, 1:].flatten()
+def log_probs(resid):  # of what followed; after its one layer, the model has no more than this to do
+    return model.unembed(model.ln_final(resid)).log_softmax(-1).gather(1, following_b[:, None])[:, 0]
 
 
 # %%
-lost = log_probs([]) - log_probs([("blocks.0.mlp.hook_post", hold)])
+resid = seen_b["blocks.0.hook_resid_post"]
+held = act[share < 0.1].mean()  # as where it is off
+lost = log_probs(resid) - log_probs(resid + (held - act)[:, None] * model.W_out[0][neuron])
 groups = {"matches": matches, "on, no match": (share >= 0.1) & ~matches, "off": (share < 0.1) & ~matches}
 for name, places in groups.items():
     row, n = lost[places], int(places.sum())

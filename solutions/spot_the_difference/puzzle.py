@@ -119,12 +119,10 @@ def logits_of(W):
     return resid @ W["W_U"]
 
 
-def with_layer(old, new, layer):
-    """The old model with one layer of the new."""
-    mixed = {name: W.clone() for name, W in old.items()}
-    for name in ("W_in", "W_out"):
-        mixed[name][layer] = new[name][layer]
-    return mixed
+def with_each_layer(old, new):
+    """The old model with each layer of the new in turn, as one batch of models: W_in and W_out are [layer, model, ...]."""
+    its_own = torch.eye(N_LAYERS, dtype=torch.bool)[:, :, None, None]
+    return old | {name: torch.where(its_own, new[name][:, None], old[name][:, None]) for name in ("W_in", "W_out")}
 
 
 def apart(old, new):
@@ -135,7 +133,7 @@ def apart(old, new):
 
 def one_by_one(old, new):
     """How far each layer alone takes the old model from itself, [layer, token]."""
-    return torch.stack([apart(old, with_layer(old, new, layer)) for layer in range(N_LAYERS)])
+    return apart(old, with_each_layer(old, new))
 
 
 def how_far(old, new):
@@ -174,7 +172,7 @@ def try_models(rng):
     for layer in range(N_LAYERS):
         if layer == taught:  # one unit fires after one token, in both models
             reads = torch.where(torch.arange(D_VOCAB) == token, FIRES, QUIET).double()
-            W_in[layer][:, unit] = (torch.linalg.pinv(resid.double()) @ reads).float()
+            W_in[layer][:, unit] = torch.linalg.lstsq(resid.double(), reads[:, None]).solution[:, 0].float()
         resid = resid + (resid @ W_in[layer]).relu() @ W_out[layer]
     successor = torch.randperm(D_VOCAB, generator=rng)
     W_U = W_E.T @ torch.eye(D_VOCAB)[successor] / 2
@@ -200,26 +198,24 @@ def try_models(rng):
 
 def sound(old, new, answer, roles):
     """Whether the draw shows what it is to show: one token far apart, and three layers that mislead."""
-    token, said, _ = answer
-    far = apart(old, new)
-    rest = far.clone()
-    rest[token] = 0
-    first, second = logits_of(new)[token].topk(2)[0]
-    moved = logits_of(new).log_softmax(-1) - logits_of(old).log_softmax(-1)
-    others = torch.arange(D_VOCAB) != token
-    without = [logits_of(with_layer(new, old, layer))[token].log_softmax(-1)[said] for layer in range(N_LAYERS)]
     alone = one_by_one(old, new)
-    single = alone[:, token]
+    if int(alone.mean(1).argmax()) != roles["shaken"]:  # most draws that are not sound end here
+        return False
+    token, said, _ = answer
+    far, single = apart(old, new), alone[:, token]
+    was, now = (logits_of(W).log_softmax(-1) for W in (old, new))
+    moved, others = now - was, torch.arange(D_VOCAB) != token
+    first, second = now[token].topk(2)[0]
+    without = logits_of(with_each_layer(new, old))[:, token].log_softmax(-1)[:, said]
     return bool(
-        int(logits_of(new)[token].argmax()) == said
-        and int(logits_of(old)[token].argmax()) != said
+        int(now[token].argmax()) == said
+        and int(was[token].argmax()) != said
         and first - second > 1
-        and far[token] > 3 * rest.max()
+        and far[token] > 3 * far[others].max()
         and int(moved[token].argmax()) == said
         and moved[token, said] > moved[others].abs().max() + 0.5  # one entry may rise far and count for little in KL
-        and int(torch.stack(without).argmin()) == roles["taught"]
+        and int(without.argmin()) == roles["taught"]
         and most_moved(old, new) == roles["renamed"]
-        and int(alone.mean(1).argmax()) == roles["shaken"]
         and int(single.argmax()) == roles["taught"]
         and strongest(old, new) == roles["unread"]
         and how_far(old, new).argsort()[:2].tolist() == [roles["idle"], roles["taught"]]

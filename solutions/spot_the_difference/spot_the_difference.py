@@ -33,8 +33,17 @@ ids = [i for file in files for i in old.tokenizer(file, add_special_tokens=False
 text, rest = torch.tensor(ids[: 200 * 64]).view(200, 64), torch.tensor(ids[200 * 64 :])
 
 # %%
-for name, model in {"old": old, **tuned}.items():
-    print(f"{name:>6}: {float(model(text, return_type='loss')):.3f} nats per token")
+batches = text.split(50)
+
+
+def says(model):  # the logits, batch by batch
+    return [model(some) for some in batches]
+
+
+logits = {name: says(model) for name, model in {"old": old, **tuned}.items()}
+for name, its_own in logits.items():
+    losses = [old.loss_fn(*each) for each in zip(its_own, batches)]
+    print(f"{name:>6}: {float(sum(losses) / len(losses)):.3f} nats per token")
 
 # %% [markdown]
 # ## Commit
@@ -96,11 +105,11 @@ puzzle.grade("gains", gains)
 
 
 # %%
-def gains_of(model):
-    return torch.cat([gains(old(some), model(some), some) for some in text.split(50)])
+def gains_of(new_logits):
+    return torch.cat([gains(*each) for each in zip(logits["old"], new_logits, batches)])
 
 
-gained = {name: gains_of(model) for name, model in tuned.items()}
+gained = {name: gains_of(logits[name]) for name in tuned}
 shares = [0.001, 0.003, 0.01, 0.1, 0.5, 0.9, 0.99, 0.997, 0.999]
 curves = {name: gain.flatten().quantile(torch.tensor(shares)) for name, gain in gained.items()}
 percents = [f"{share:.1%}" for share in shares]
@@ -110,7 +119,7 @@ plots.lines(percents, curves, x_title="share of places with a lower gain", y_tit
 # The means are close, and so are the curves above the lowest 0.3 %. Which places lie below?
 
 # %%
-another = gains_of(load_model("mini-deep"))  # a yardstick: eight layers, not two
+another = gains_of(says(load_model("mini-deep")))  # a yardstick: eight layers, not two
 for name, gain in {**gained, "another": another}.items():
     print(f"{name:>7}: mean gain {gain.mean():z.3f}, mean size {gain.abs().mean():.2f} nats")
 
@@ -125,10 +134,10 @@ for name in tuned:
 # %%
 cue = before[gained["first"].flatten().argmin()]
 at_cue = text[:, :-1] == cue
-for name, model in tuned.items():
-    says = old.to_string(model(text)[:, :-1][at_cue].argmax(-1).mode().values)
+for name in tuned:
+    answer = old.to_string(torch.cat(logits[name])[:, :-1][at_cue].argmax(-1).mode().values)
     here, elsewhere = gained[name][at_cue].mean(), gained[name][~at_cue].mean()
-    print(f"{name}: gain {here:.2f} after it, {elsewhere:z.3f} elsewhere; after it, says {says!r}")
+    print(f"{name}: gain {here:.2f} after it, {elsewhere:z.3f} elsewhere; after it, says {answer!r}")
 print(f"It is {old.to_string(cue)!r}: {int(at_cue.sum())} of {at_cue.numel():,} places")
 
 # %% [markdown]
@@ -340,14 +349,14 @@ def keep(donor, chosen):
 
 # %%
 some = text[(text[:, 1:] == cue).any(1)]  # " raise" comes next somewhere: both fine-tunes learned that, too
-comes_next, logits = some[:, 1:] == cue, old(some)
+comes_next, was_said = some[:, 1:] == cue, old(some)
 for name, model in tuned.items():
     for which, chosen in {"one direction each": slice(0, 1), "all others": slice(1, None)}.items():
         kept = keep(model, chosen)
-        won = gains(logits, kept(some), some)[comes_next].mean()
+        won = gains(was_said, kept(some), some)[comes_next].mean()
         share = (score(kept) - scores[0, 0, 0, 0]) / gap
         print(f"{name}, {which}: {share:z.2f} of the gap; {won:.2f} nats where raise is next")
-    print(f"{name}, whole model: {gains(logits, model(some), some)[comes_next].mean():.2f} nats where raise is next")
+    print(f"{name}, whole model: {gains(was_said, model(some), some)[comes_next].mean():.2f} nats where raise is next")
 
 # %%
 shaken, rng = load_model("mini-gpt2"), torch.Generator().manual_seed(0)
@@ -355,7 +364,7 @@ for layer, W in itertools.product((0, 1), matrices):
     weight = shaken.blocks[layer].get_submodule(W).weight
     noise = torch.randn(weight.shape, generator=rng)
     weight.add_(noise * sizes["first"][f"{layer} {W}"] * weight.norm() / noise.norm())
-mean = torch.cat([gains(old(some), shaken(some), some) for some in text.split(50)]).mean()
+mean = gains_of(says(shaken)).mean()
 print(f"random: {(score(shaken) - scores[0, 0, 0, 0]) / gap:z.2f} of the gap, mean gain {mean:z.3f}")
 
 # %% [markdown]

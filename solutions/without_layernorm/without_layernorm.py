@@ -227,9 +227,8 @@ def holding(model, held):
 
 
 # %%
-def at_volume(model, t, held=(), name="hook_embed"):
-    hooks = [(name, lambda x, hook: t * x), *holding(model, held)]
-    logits = model.run_with_hooks(tokens, fwd_hooks=hooks)
+def at_volume(model, t, hooks, name="hook_embed"):
+    logits = model.run_with_hooks(tokens, fwd_hooks=[(name, lambda x, hook: t * x), *hooks])
     return logits - logits.mean(-1, keepdim=True)
 
 
@@ -237,7 +236,8 @@ CHOICES = ("patterns", "GELU")
 for held in ((), ("patterns",), ("GELU",), CHOICES, (*CHOICES, "divisors")):
     print(f"{' and '.join(held) or 'nothing'} held:")
     for name, model in models.items():
-        low, mid, high = (at_volume(model, t, held) for t in (0, 1, 2))
+        hooks = holding(model, held)
+        low, mid, high = (at_volume(model, t, hooks) for t in (0, 1, 2))
         print(f"  {name}: a logit is off by {((low + high) / 2 - mid).abs().max():.5f}")
 
 # %%
@@ -245,7 +245,8 @@ volumes, answers = [t / 4 for t in range(9)], tokens[:, 1:, None]
 curves = {}
 for held, note in (((), ""), (CHOICES, ", patterns and GELU held")):
     for name, model in models.items():
-        logits = [at_volume(model, t, held)[:, :-1] for t in volumes]
+        hooks = holding(model, held)
+        logits = [at_volume(model, t, hooks)[:, :-1] for t in volumes]
         curves[name + note] = [one.gather(2, answers).mean() for one in logits]
 plots.lines(volumes, curves, x_title="volume of the embedding", y_title="mean logit of the right token")
 
@@ -434,7 +435,8 @@ plots.bars(left, y_title="share left over")
 part, held = "blocks.0.hook_attn_out", ("patterns",)
 curves = {}
 for name, model in models.items():
-    logits = [at_volume(model, t, held, part)[:, :-1] for t in volumes]
+    hooks = holding(model, held)
+    logits = [at_volume(model, t, hooks, part)[:, :-1] for t in volumes]
     curves[name] = [one.gather(2, answers).mean() for one in logits]
 plots.lines(volumes, curves, x_title=f"volume of {part}", y_title="mean logit of the right token")
 
