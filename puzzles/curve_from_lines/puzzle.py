@@ -5,7 +5,7 @@ import math
 from functools import cache
 
 import torch
-from torch.nn.functional import conv2d
+from torch.nn.functional import conv2d, unfold
 
 from mechpuzzles.puzzle import Case, FreeText, Part, Prediction, Puzzle, Symptom
 from mechpuzzles.zoo import curves
@@ -65,23 +65,21 @@ def slow_curve_weights(
     ring = radius if ring is None else ring
     fit = (lambda along: 2 * along * along - 1) if fit is None else fit
     towards = math.radians(direction)
-    weights = []
-    for angle in angles.double().tolist():
-        line = math.cos(math.radians(angle)), math.sin(math.radians(angle))
-        rows = []
-        for row in range(size):
-            rows.append([])
-            for column in range(size):
-                place = [column - middle, up * (row - middle)]
-                place = place[::-1] if swap else place
-                x = place[0] - centre * radius * math.cos(towards)
-                y = place[1] - centre * radius * math.sin(towards)
-                x, y = (x, y) if math.hypot(x, y) > 1e-9 else (1e-12, 0.0)
-                distance = math.hypot(x, y)
-                along = (line[1] * x - line[0] * y) / distance  # cosine between the line and the tangent
-                rows[-1].append(fit(along) * math.exp(-((distance - ring) ** 2) / wide))
-        weights.append(rows)
-    return torch.tensor(weights, dtype=torch.float64)
+    lines = [(math.cos(line), math.sin(line)) for line in map(math.radians, angles.double().tolist())]
+    rows = []
+    for row in range(size):
+        rows.append([])
+        for column in range(size):
+            place = [column - middle, up * (row - middle)]
+            place = place[::-1] if swap else place
+            x = place[0] - centre * radius * math.cos(towards)
+            y = place[1] - centre * radius * math.sin(towards)
+            x, y = (x, y) if math.hypot(x, y) > 1e-9 else (1e-12, 0.0)
+            distance = math.hypot(x, y)
+            fade = math.exp(-((distance - ring) ** 2) / wide)
+            along = [(sin * x - cos * y) / distance for cos, sin in lines]  # cosines between the lines and the tangent
+            rows[-1].append([fit(cosine) * fade for cosine in along])
+    return torch.tensor(rows, dtype=torch.float64).permute(2, 0, 1).contiguous()
 
 
 def slow_quarter_turn(weights, *, channels=None, places=lambda x, y: (-y, x)):
@@ -166,7 +164,7 @@ def line_weights(angle, angles, size):
 
 @cache
 def stimuli():
-    """Line maps of clean arcs and lines in 16 directions, by the notebook's filters."""
+    """Line maps of clean arcs and lines in 16 directions, by the notebook's filters, cut up into what a unit sees."""
     at = torch.arange(7) - 3.0
     x, y = at[None, :], -at[:, None]
     fade = torch.exp(-(x**2 + y**2) / 8)
@@ -175,17 +173,18 @@ def stimuli():
     even = fade * (phase.cos() - ((phase.cos() * fade).sum((1, 2)) / fade.sum())[:, None, None])
     pairs = [kernels / kernels.flatten(1).norm(dim=1)[:, None, None] for kernels in (even, fade * phase.sin())]
     around = torch.arange(0, 360, 22.5)
-    maps = []
+    patches = []
     for kind in ("arc", "line"):
         images = curves.draw(kind, around, torch.full_like(around, 6.5))
-        maps.append(sum(conv2d(images[:, None], kernels[:, None]).square() for kernels in pairs).sqrt())
-    return around, *maps
+        maps = sum(conv2d(images[:, None], kernels[:, None]).square() for kernels in pairs).sqrt()
+        patches.append(unfold(maps, KERNEL))  # [image, weight, place]
+    return around, *patches
 
 
 def preference(weights):
     """A unit's strength on arcs with period 360, and on lines with period 180."""
     around, arcs, lines = stimuli()
-    of_arcs, of_lines = (torch.relu(conv2d(maps, weights[None].float())).amax((1, 2, 3)) for maps in (arcs, lines))
+    of_arcs, of_lines = (torch.relu(weights.float().flatten() @ patches).amax(1) for patches in (arcs, lines))
     return slow_tuning(of_arcs, around, 360.0)[1], slow_tuning(of_lines, around, 180.0)[1]
 
 

@@ -14,6 +14,7 @@
 # *40 minutes. You need the first puzzle, "Suspiciously similar embeddings", and what a gradient is. Guesses are never marked.*
 
 # %%
+from dataclasses import replace
 from itertools import pairwise
 
 import torch
@@ -25,9 +26,9 @@ from mechpuzzles import load_model, load_puzzle, plots, zoo
 puzzle = load_puzzle("born_or_made")
 model = load_model("mini-gpt2")
 run = zoo.trajectory("mini-gpt2")  # W_E at six steps of the training, and how often each token was shown
-W_E, never = run.W_E[-1], (run.counts == 0).nonzero().flatten()
 
 # %%
+W_E, never = run.W_E[-1], (run.counts == 0).nonzero().flatten()
 for pair in [("thon", "859"), ("\t", " charact"), (" if", "data"), (" class", "value")]:
     tokens = [model.to_single_token(word) for word in pair]
     cosine = torch.cosine_similarity(*W_E[tokens], dim=0)
@@ -250,12 +251,12 @@ windows = measure.windows(stream[:8193].tolist(), recipe.n_ctx)
 tokens, targets = windows[:, :-1], windows[:, 1:].flatten()
 
 # %%
-seen = {}
-newborn.ln_out.register_forward_hook(lambda module, given, out: seen.update(start=out))
-newborn(tokens)
-seen["end"] = model.run_with_cache(tokens)[1]["ln_final.hook_out"]
+newborn.head = torch.nn.Identity()  # it then returns what leaves its last LayerNorm
+with torch.no_grad():
+    cache = model.run_with_cache(tokens, names_filter="ln_final.hook_out")[1]
+    seen = {"start": newborn(tokens), "end": cache["ln_final.hook_out"]}
 for when, W in (("start", run.W_E[0]), ("end", W_E)):
-    resid = seen[when].detach().flatten(0, 1)
+    resid = seen[when].flatten(0, 1)
     gradient = output_gradient(resid @ W.T, targets, resid)
     alike = ", ".join(f"{a:z.2f}" for a in by_frequency(gradient, run.counts, edges))
     length = gradient[never].norm(dim=1).mean()
@@ -267,16 +268,17 @@ for when, W in (("start", run.W_E[0]), ("end", W_E)):
 #
 # ## Stop it
 #
-# A gradient is not yet a cause. Train 100 steps from the same start, on text that lacks some 400 tokens. Half of those may not be answers: their logits are minus infinity.
+# A gradient is not yet a cause. Train 50 short steps from the same start, on text that lacks some 400 tokens. Half of those may not be answers: their logits are minus infinity.
 
 # %%
 absent = (stream.bincount(minlength=recipe.d_vocab) == 0).nonzero().flatten()
 silent, possible = absent[::2], absent[1::2]
-student, generator = gpt.GPT(recipe), torch.Generator().manual_seed(0)
-optimizer = training.adamw(student, recipe)
+short = replace(recipe, batch=4, learning_rate=2 * recipe.learning_rate)  # a quarter of the batch
+student, generator = gpt.GPT(short), torch.Generator().manual_seed(0)
+optimizer = training.adamw(student, short)
 with training.one_thread():
-    for _ in range(100):
-        batch = tasks.python(recipe, stream, generator)
+    for _ in range(50):
+        batch = tasks.python(short, stream, generator)
         logits = student(batch[:, :-1]).index_fill(-1, silent, -torch.inf)
         optimizer.zero_grad()
         torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten()).backward()
@@ -286,7 +288,7 @@ with training.one_thread():
 made = student.tok_embed.weight.detach()
 for name, some in {"silent": silent, "possible answers": possible}.items():
     before, after = (similarity_curve(W[some][None]).item() for W in (run.W_E[0], made))
-    print(f"{name:>16}: {before:z.2f} before, {after:z.2f} after 100 steps, {len(some)} tokens never shown")
+    print(f"{name:>16}: {before:z.2f} before, {after:z.2f} after 50 steps, {len(some)} tokens never shown")
 
 # %% [markdown]
 # ## Try to break it

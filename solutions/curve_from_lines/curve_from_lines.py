@@ -274,23 +274,22 @@ print(f"four members, one curve shifted: largest difference {(of_family - shifte
 
 # %%
 others, _ = curves.examples(1024, torch.Generator().manual_seed(0))
-their_acts = net.run_with_cache(others)[1]["hook_units"]
+their_acts, acts = (net.run_with_cache(some)[1]["hook_units"] for some in (others, images))
 their_maps, maps = maps_of(others), maps_of(images)
 
 
-def stand_in(unit, weights):
-    x, goal = respond(weights[None], their_maps)[:, 0], their_acts[:, unit]
-    gain = ((x - x.mean()) * goal).mean() / x.var(unbiased=False)
-    return goal.mean() + gain * (respond(weights[None], maps)[:, 0] - x.mean())
+def stand_ins(units, weights):  # [image, unit]: weights in order of the units, or several for one unit
+    x, goal = respond(torch.stack(weights), their_maps), their_acts[:, units]
+    gain = ((x - x.mean(0)) * goal).mean(0) / x.var(0, unbiased=False)
+    return goal.mean(0) + gain * (respond(torch.stack(weights), maps) - x.mean(0))
 
 
 # %%
-def run(values):  # {unit: what stands in}
-    def swap(acts, hook):
-        for unit, value in values.items():
-            acts[:, unit] = value
-
-    logits = net.run_with_hooks(images, fwd_hooks=[("hook_units", swap)])
+def run(values):  # {unit: what stands in}; all before the units stays as it is
+    swapped = acts.clone()
+    for unit, value in values.items():
+        swapped[:, unit] = value
+    logits = net.trained.classes(swapped)
     return cross_entropy(logits, label), (logits.argmax(1) == label).float().mean()
 
 
@@ -298,10 +297,11 @@ def run(values):  # {unit: what stands in}
 intact = run({})[0]
 
 
-def recovered(weights):  # {unit: weights}
-    lost = run({unit: their_acts[:, unit].mean() for unit in weights})[0]
-    found = run({unit: stand_in(unit, w) for unit, w in weights.items()})[0]
-    return float((lost - found) / (lost - intact))
+def recovered(unit, tried):  # {name: weights}; each alone in the unit's place
+    lost = run({unit: their_acts[:, unit].mean()})[0]
+    values = stand_ins([unit], [*tried.values()]).T
+    found = {name: run({unit: value})[0] for name, value in zip(tried, values, strict=True)}
+    return {name: float((lost - loss) / (lost - intact)) for name, loss in found.items()}
 
 
 # %%
@@ -311,7 +311,7 @@ for unit, direction in ((9, 225), (4, 45)):
     tried = {"your curve": mine, "line": by_hand(direction, 1e4), "opposite curve": opposite}
     tried |= {f"places {seed}": shuffled(mine, seed, groups=len(angles)) for seed in range(4)}  # lines move along
     tried |= {f"shuffle {seed}": shuffled(mine, seed) for seed in range(4)}
-    shares[f"unit {unit}"] = {name: recovered({unit: weights}) for name, weights in tried.items()}
+    shares[f"unit {unit}"] = recovered(unit, tried)
 
 # %%
 puzzle.recall("share recovered in unit 9's place", found=shares["unit 9"]["your curve"])
@@ -352,7 +352,7 @@ def corner_weights(direction, angles, size):
 for unit, direction in {9: 225, 4: 45, 6: 315, 7: 180}.items():
     tried = {"curve": by_hand(direction), "corner": corner_weights(direction, angles, 11)}
     tried["line"] = by_hand(direction, 1e4)
-    print(f"unit {unit}:", ", ".join(f"{name} {recovered({unit: weights}):z.2f}" for name, weights in tried.items()))
+    print(f"unit {unit}:", ", ".join(f"{name} {share:z.2f}" for name, share in recovered(unit, tried).items()))
 
 # %% [markdown]
 # In units 9 and 4 each shape recovers its own, and less than two fifths of the other: a *related* shape is the impostor to fear.
@@ -362,16 +362,16 @@ for unit, direction in {9: 225, 4: 45, 6: 315, 7: 180}.items():
 
 # %%
 eight = {0: 90, 1: 270, 5: 135, 6: 315, 7: 180, 9: 225, 11: 0, 20: 45}  # unit: direction
-casts = {"your curves": {unit: family[d] for unit, d in eight.items()}}
-casts["lines"] = {unit: by_hand(d, radius=1e4) for unit, d in eight.items()}
-casts["opposite curves"] = {unit: family[(d + 180) % 360] for unit, d in eight.items()}
-casts["shuffles"] = {unit: shuffled(family[d], unit) for unit, d in eight.items()}
+casts = {"your curves": [family[d] for d in eight.values()]}
+casts["lines"] = [by_hand(d, radius=1e4) for d in eight.values()]
+casts["opposite curves"] = [family[(d + 180) % 360] for d in eight.values()]
+casts["shuffles"] = [shuffled(family[d], unit) for unit, d in eight.items()]
 most = [unit for unit, arc in enumerate(peaks["arc"]) if all(arc > peaks[kind][unit] for kind in kinds[1:])]
 print("arcs highest:", most)
 off = run({unit: their_acts[:, unit].mean() for unit in eight})
 print(f"intact: {run({})[1]:.1%} right; off: {off[1]:.1%}")
 for name, weights in casts.items():
-    loss, right = run({unit: stand_in(unit, w) for unit, w in weights.items()})
+    loss, right = run(dict(zip(eight, stand_ins([*eight], weights).T, strict=True)))
     print(f"{name}: {right:.1%} right, {(off[0] - loss) / (off[0] - intact):z.2f} of the loss recovered")
 
 # %% [markdown]
@@ -445,7 +445,8 @@ def respond(weights, maps, threshold=0.0):
 unit, weights, silent = 9, by_hand(225, radius=6.5), torch.zeros_like(even)
 for name, pair in {"both": (even, odd), "even alone": (even, silent), "odd alone": (silent, odd)}.items():
     their_maps, maps = (torch.as_tensor(line_maps(some, *pair)).float() for some in (others, images))
-    print(f"{name}: {recovered({unit: weights}):.2f}; no negative weights: {recovered({unit: weights.relu()}):.2f}")
+    whole, positive = recovered(unit, {"whole": weights, "positive": weights.relu()}).values()
+    print(f"{name}: {whole:.2f}; no negative weights: {positive:.2f}")
 
 # %% [markdown]
 # ## Where next
