@@ -27,6 +27,7 @@ from mechpuzzles.zoo import tasks
 torch.set_grad_enabled(False)
 puzzle = load_puzzle("before_the_cliff")
 period, steps = 23, runs.steps()
+models = [[runs.load(step, seed) for step in steps] for seed in range(3)]
 repeated = tasks.shown_twice(32, period, 65, torch.Generator().manual_seed(0))
 late = torch.arange(period + 1, 2 * period + 1)  # the queries of the second showing
 
@@ -110,8 +111,8 @@ puzzle.grade("second_loss", second_loss)
 
 # %%
 losses = {"first showing": [], "second showing": [], "second, in another order": []}
-for step in steps:
-    logits = runs.load(step, seed=0)(tokens)
+for model in models[0]:
+    logits = model(tokens)
     first = -logits[:32, :period].log_softmax(-1).gather(-1, repeated[:, 1 : period + 1, None]).mean()
     again = [second_loss(part, text, period).mean() for part, text in zip(logits.chunk(3), texts)]
     for curve, loss in zip(losses.values(), [first, *again]):
@@ -145,10 +146,10 @@ def measure(model, head):
 
 # %%
 effect, patterns, heads = [], [], []
-for seed in range(3):
-    attention = runs.load(steps[-1], seed).run_with_cache(repeated)[1]["pattern", 0]
+for checkpoints in models:
+    attention = checkpoints[-1].run_with_cache(repeated)[1]["pattern", 0]
     heads.append(int(attention[:, :, late, late - 1].mean((0, 2)).argmax()))
-    found = [measure(runs.load(step, seed), heads[-1]) for step in steps]
+    found = [measure(model, heads[-1]) for model in checkpoints]
     effect.append(torch.stack([both for both, _ in found]))
     patterns.append(torch.stack([pattern for _, pattern in found]))
 effect, no_order = torch.stack(effect).unbind(2)  # [seed, step, batch] each
@@ -260,7 +261,7 @@ for seed in range(3):
 
 # %%
 for seed in range(3):
-    model = runs.load(600, seed)
+    model = models[seed][steps.index(600)]
     intact = worth(model(tokens))[0].mean()
     for name, places in {"first": slice(1, period + 1), "second": slice(period + 1, None)}.items():
         left = worth(model.run_with_hooks(tokens, fwd_hooks=cut(model, heads[seed], places)))[0].mean()
@@ -281,7 +282,7 @@ shares = {name: values[0].mean(1) / values[0].mean(1).max() for name, values in 
 plots.lines(steps, shares, x_title="step", y_title="share of the highest, run 0")
 
 # %%
-found = [measure(runs.load(step, 1), 2) for step in steps]  # another head of run 1: L0H2
+found = [measure(model, 2) for model in models[1]]  # another head of run 1: L0H2
 cost, blank = torch.stack([both for both, _ in found]).unbind(1)
 looks = torch.stack([pattern for _, pattern in found])[..., early, early - 1].mean(-1)
 bars = torch.cat([no_order.flatten(0, 1), blank])[None]

@@ -110,7 +110,8 @@ def auc(scores, labels):
 
 
 def score(scores, labels, files):
-    found = [auc(scores[files == number], labels[files == number]) for number in files.unique()]
+    sizes = files.unique_consecutive(return_counts=True)[1].tolist()  # a file's places lie together
+    found = [auc(*of_file) for of_file in zip(scores.split(sizes), labels.split(sizes))]
     return float(torch.stack(found).nanmean())  # no pairs, no number
 
 
@@ -152,8 +153,8 @@ for layer in range(3):
 
 def look(model):
     """The activations at every site: [pos, d_model]."""
-    wanted = {"names_filter": list(SITES.values()), "stop_at_layer": 3}
-    caches = [model.run_with_cache(some, **wanted)[1] for some in tokens.split(64)]
+    wanted = {"names_filter": list(SITES.values()), "logits_to_keep": 1}  # no logits are wanted
+    caches = [model.run_with_cache(some, **wanted)[1] for some in tokens.split(16)]
     found = {site: [cache[hook][:, 32:] for cache in caches] for site, hook in SITES.items()}
     return {site: torch.cat(parts).flatten(0, 1) for site, parts in found.items()}
 
@@ -169,7 +170,7 @@ for name, weight in redrawn.original_model.named_parameters():
         weight.fill_(1.0 if name.endswith("weight") else 0.0)
 acts = look(model)
 neurons = acts.pop("neurons")
-blank = torch.cat([redrawn(some, stop_at_layer=2)[:, 32:] for some in tokens.split(64)]).flatten(0, 1)
+blank = torch.cat([redrawn(some, stop_at_layer=2)[:, 32:] for some in tokens.split(16)]).flatten(0, 1)
 
 
 # %%
@@ -180,6 +181,11 @@ def read(X, where, y=y, penalty=1.0):
 
 def judged(scores, label):
     return score(scores, labels[judge, label], file[judge])
+
+
+def scores_there(scores, where):
+    """The score of each label: [label]."""
+    return torch.tensor([score(scores[:, k], labels[where, k], file[where]) for k in range(9)])
 
 
 # %%
@@ -231,10 +237,10 @@ puzzle.grade("bag_of_words", bag_of_words)
 # %%
 DECAYS, directions = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98), torch.randn(2048, 128, generator=rng)
 bags = {decay: bag_of_words(tokens, directions, decay)[:, 32:].flatten(0, 1) for decay in DECAYS}
-curves = {}
+without, curves = [read(bag, judge) for bag in bags.values()], {}
 for k in (bracket, header):
     curves[f"{NAMES[k]}, the model"] = [judged(on_stream[:, k], k)] * len(DECAYS)
-    curves[f"{NAMES[k]}, no model"] = [judged(read(bag, judge)[:, k], k) for bag in bags.values()]
+    curves[f"{NAMES[k]}, no model"] = [judged(scores[:, k], k) for scores in without]
 guess = puzzle.prediction("inside brackets, without a model")
 puzzle.recall("inside brackets, without a model", found=max(curves["bracket, no model"]))
 plots.lines(DECAYS, curves, x_title="decay", y_title="score", prediction=guess)
@@ -261,8 +267,9 @@ def gain(mine: Float[Tensor, "pos"], rival: Float[Tensor, "pos"], labels: Bool[T
     ahead = []
     for number in files.unique():
         here = files == number
-        if 0 < labels[here].sum() < here.sum():
-            ahead.append(auc(mine[here], labels[here]) - auc(rival[here], labels[here]))
+        on = labels[here]
+        if 0 < on.sum() < len(on):
+            ahead.append(auc(mine[here], on) - auc(rival[here], on))
     return torch.stack(ahead).mean(), torch.stack(ahead).std() / len(ahead) ** 0.5
     ### END SOLUTION
 
@@ -286,25 +293,23 @@ def text_alone(where):
     return torch.stack([table[token[where]], *(read(bag, where) for bag in bags.values())])
 
 
-RIVALS, tried, strongest = ["table", *(f"bag {decay}" for decay in DECAYS)], text_alone(choose), []
-for k in range(9):
-    found = [score(scores[:, k], labels[choose, k], file[choose]) for scores in tried]
-    strongest.append(found.index(max(found)))
-rival_chosen, rival = (texts[strongest, :, list(range(9))].T for texts in (tried, text_alone(judge)))
+RIVALS = ["table", *(f"bag {decay}" for decay in DECAYS)]
+strongest = torch.stack([scores_there(scores, choose) for scores in text_alone(choose)]).argmax(0)
+rival = text_alone(judge)[strongest, :, range(9)].T
 
 
 # %%
-def gains(X, where, rival):
-    """For each label: the gain over the rival there, and its error."""
-    scores = read(X, where)
-    return [gain(scores[:, k], rival[:, k], labels[where, k], file[where]) for k in range(9)]
+def ahead(mine, rival, k):
+    """The gain for label k on the last third of the files, and its error."""
+    return gain(mine[:, k], rival[:, k], labels[judge, k], file[judge])
 
 
-ahead = {site: gains(X, judge, rival) for site, X in (acts | {"redrawn": blank}).items()}
-table = [[float(ahead[site][k][0]) for site in ahead] for k in range(9)]
+readings = {site: read(X, judge) for site, X in (acts | {"redrawn": blank}).items()}
+found = torch.stack([scores_there(scores, judge) for scores in readings.values()], dim=1)
+table = found - scores_there(rival, judge)[:, None]  # the mean gain
 pairs = [f"{name} ({RIVALS[r]})" for name, r in zip(NAMES, strongest)]
 titles = {"x_title": "site", "y_title": "label (rival)", "colour_title": "gain"}
-plots.heatmap(table, rows=pairs, columns=list(ahead), **titles)
+plots.heatmap(table, rows=pairs, columns=list(readings), **titles)
 
 # %% [markdown]
 # Below zero, the text wins.
@@ -317,10 +322,10 @@ plots.heatmap(table, rows=pairs, columns=list(ahead), **titles)
 # Ninety cells are ninety chances for luck, which was the salmon's own lesson. So choose each label's site on other files:
 
 # %%
-chosen = {site: gains(X, choose, rival_chosen) for site, X in acts.items()}
+chosen = {site: scores_there(read(X, choose), choose) for site, X in acts.items()}  # the rival is the same
 for k, name in enumerate(NAMES):
-    site = max(chosen, key=lambda site: chosen[site][k][0])
-    high, (mean, error) = judged(read(acts[site], judge)[:, k], k), ahead[site][k]
+    site = max(chosen, key=lambda site: chosen[site][k])
+    high, (mean, error) = judged(readings[site][:, k], k), ahead(readings[site], rival, k)
     print(f"{name:>9} at {site:>9}: scores {high:.3f}, gains {mean:z.3f} ± {error:.3f}")
 
 # %% [markdown]
@@ -331,24 +336,21 @@ for k, name in enumerate(NAMES):
 
 
 # %%
-def best(X):
-    """For each label the column of X that ranks places best on the first third, as it is on the last: [pos, label]."""
-    ranks, aims = X[fit][::4].argsort(0).argsort(0).float(), y[fit][::4]
-    together = (ranks - ranks.mean(0)).T @ (aims - aims.mean(0))
+def best(directions):
+    """For each label the column that ranks places best on the first third, as it reads the last: [pos, label]."""
+    along, aims = directions.T @ neurons[fit][::4].T, y[fit][::4]
+    ranks = along.argsort().argsort().float()
+    together = (ranks - ranks.mean(1, keepdim=True)) @ (aims - aims.mean(0))
     at = together.abs().argmax(0)
-    return X[judge][:, at] * together[at, range(9)].sign()
+    return neurons[judge] @ (directions[:, at] * together[at, range(9)].sign())
 
 
 # %%
-readers = {"all 512 neurons": read(neurons, judge), "the best neuron": best(neurons)}
-readers["the best direction"] = best(neurons @ torch.randn(512, 512, generator=rng))
+readers = {"all 512 neurons": read(neurons, judge), "the best neuron": best(torch.eye(512))}
+readers["the best direction"] = best(torch.randn(512, 512, generator=rng))
 probe, neuron, direction = readers.values()
 for k, name in enumerate(NAMES):
-    there = labels[judge, k], file[judge]
-    (more, error), (lead, its_error) = (
-        gain(probe[:, k], neuron[:, k], *there),
-        gain(neuron[:, k], direction[:, k], *there),
-    )
+    (more, error), (lead, its_error) = ahead(probe, neuron, k), ahead(neuron, direction, k)
     print(f"{name:>9}: all over one {more:z.2f} ± {error:.2f}; neuron over direction {lead:z.2f} ± {its_error:.2f}")
 found = {who: {name: judged(scores[:, k], k) for k, name in enumerate(NAMES)} for who, scores in readers.items()}
 plots.bars(found, y_title="score")
@@ -366,12 +368,13 @@ WIDTHS = (64, 128, 256, 512, 1024)
 numbers = [torch.randn(2048, 128, generator=rng) for _ in range(8)]
 wide = torch.cat([bag_of_words(tokens, some, 0.9)[:, 32:].flatten(0, 1) for some in numbers], dim=1)
 wide = [read(wide[:, :width], judge, penalty=1e4) for width in WIDTHS]  # with 1, wide bags overfit
-over = [gains(acts["after 1"], judge, scores) for scores in wide]
-for site, found in {"after 1": over[-1], "attn 1": gains(acts["attn 1"], judge, wide[-1])}.items():
-    said = (f"{NAMES[k]} {found[k][0]:z.3f} ± {found[k][1]:.3f}" for k in (*range(5), 7))
+for site in ("after 1", "attn 1"):
+    over = {NAMES[k]: ahead(readings[site], wide[-1], k) for k in (*range(5), 7)}
+    said = (f"{name} {mean:z.3f} ± {error:.3f}" for name, (mean, error) in over.items())
     print(f"{site} over 1,024 numbers:", ", ".join(said))
 puzzle.recall("the story")
-curves = {NAMES[k]: [float(found[k][0]) for found in over] for k in (0, 1, 2, 4, 7)}
+stream = readings["after 1"]
+curves = {NAMES[k]: [float(ahead(stream, scores, k)[0]) for scores in wide] for k in (0, 1, 2, 4, 7)}
 plots.lines(WIDTHS, curves, x_title="random numbers per token", y_title="gain, stream after block 1")
 
 # %% [markdown]
@@ -451,7 +454,7 @@ puzzle.grade("my_labels", my_labels)
 site, name, width, decay = "mlp 2", "line ends", 256, 0.5
 numbers = torch.randn(2048, width, generator=torch.Generator().manual_seed(1))
 bag = bag_of_words(tokens, numbers, decay)[:, 32:].flatten(0, 1)
-mean, error = gains(acts[site], judge, read(bag, judge))[NAMES.index(name)]
+mean, error = ahead(readings[site], read(bag, judge), NAMES.index(name))
 print(f"{name}: {site} is {mean:z.3f} ± {error:.3f} ahead of {width} numbers")
 
 # %% [markdown]

@@ -123,13 +123,13 @@ def large_case(rng, n, limits, alike, d_model=6, groups=5, kinds=1_000, types=20
 
 def inter_cases(rng):
     yield from token_cases(rng)
-    yield large_case(rng, n=3_000, limits=Limits(seconds=20, extra_mb=16), alike=False)
+    yield large_case(rng, n=1_500, limits=Limits(seconds=20, extra_mb=4), alike=False)
     yield large_case(rng, n=100_000, limits=Limits(seconds=4), alike=False)
 
 
 def intra_cases(rng):
     yield from token_cases(rng)
-    yield large_case(rng, n=3_000, limits=Limits(seconds=20, extra_mb=16), alike=True)
+    yield large_case(rng, n=1_500, limits=Limits(seconds=20, extra_mb=4), alike=True)
     yield large_case(rng, n=100_000, limits=Limits(seconds=4), alike=True)
 
 
@@ -233,7 +233,7 @@ def runs_of(tokens):
 
 def small(wrong):
     """A wrong formula over pairs, tried on few rows only."""
-    return lambda X, tokens: wrong(X, tokens) if len(X) < 3_000 else torch.tensor(math.nan)
+    return lambda X, tokens: wrong(X, tokens) if len(X) < 1_500 else torch.tensor(math.nan)
 
 
 def between_types(X, tokens):
@@ -260,7 +260,7 @@ PAIR_LIMITS = (
     Symptom.exceeds("pair_by_pair", "time", says=n_by_n("The work should grow with the rows, not with the pairs.")),
     Symptom(
         "subsample",
-        lambda got, want, X, tokens: len(X) >= 3_000 and got.shape == want.shape,
+        lambda got, want, X, tokens: len(X) >= 1_500 and got.shape == want.shape,
         says="Right on few rows, but not on {n}. If you took a sample: every row counts here.",
     ),
 )
@@ -278,12 +278,12 @@ INTER_SYMPTOMS = (
     ),
     Symptom.from_truth(
         "divided_by_all_pairs",
-        lambda want, X, t: want * differ(t).sum() / (len(t) * (len(t) - 1)) if len(t) < 3_000 else math.nan,
+        lambda want, X, t: want * differ(t).sum() / (len(t) * (len(t) - 1)) if len(t) < 1_500 else math.nan,
         says="The sum leaves out pairs of the same token, but the division still counts them: {n} rows have fewer inter-type pairs.",
     ),
     Symptom.from_truth(
         "divided_by_n_squared",
-        lambda want, X, t: want * differ(t).sum() / len(t) ** 2 if len(t) < 3_000 else math.nan,
+        lambda want, X, t: want * differ(t).sum() / len(t) ** 2 if len(t) < 1_500 else math.nan,
         says="The sum is right, but it was divided by n squared. Count the pairs whose tokens differ.",
     ),
     Symptom.gives(
@@ -379,7 +379,7 @@ INTRA_SYMPTOMS = (
     ),
     Symptom.from_truth(
         "self_pairs_in_the_count",
-        lambda want, X, t: want * twins(t).sum() / (~differ(t)).sum() if len(t) < 3_000 else math.nan,
+        lambda want, X, t: want * twins(t).sum() / (~differ(t)).sum() if len(t) < 1_500 else math.nan,
         says="The sum leaves out each row with itself, but the count still has those {n} pairs.",
     ),
     Symptom.from_truth(

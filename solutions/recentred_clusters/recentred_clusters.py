@@ -31,15 +31,18 @@ text = torch.tensor(ids[: 100 * 64]).reshape(100, 64)  # 100 windows of einops' 
 
 # %%
 def states(model, tokens):  # after each layer, one row for each token
-    cache = model.run_with_cache(tokens)[1]
+    cache = model.run_with_cache(tokens, names_filter=lambda name: "resid_post" in name)[1]
     return [cache["resid_post", layer].flatten(0, 1) for layer in range(model.cfg.n_layers)]
 
 
+# %%
 def k_means(X, k=2):
     centres = X[torch.randperm(len(X), generator=torch.Generator().manual_seed(0))[:k]]
     for _ in range(50):
         labels = torch.cdist(X, centres).argmin(1)
-        centres = torch.stack([X[labels == j].mean(0) for j in range(k)])
+        before, centres = centres, torch.stack([X[labels == j].mean(0) for j in range(k)])
+        if centres.equal(before):  # nothing moves any more
+            break
     return labels, centres
 
 

@@ -32,8 +32,9 @@ model = load_model("mini-python")  # three layers of four heads and an MLP, trai
 # %%
 def take_apart(model, tokens, hooks=()):
     """Logits, cache, and the parts that the last norm reads, by name, each [batch, pos, d_model]."""
+    kept = ("hook_z", "hook_v", "hook_pattern", "hook_mlp_out", "hook_resid_post")
     with model.hooks(fwd_hooks=list(hooks)):
-        logits, cache = model.run_with_cache(tokens)
+        logits, cache = model.run_with_cache(tokens, names_filter=lambda name: name.endswith(kept))
     W_O, parts = model.W_O, {}
     for layer in range(model.cfg.n_layers):
         for head in range(model.cfg.n_heads):

@@ -34,11 +34,10 @@ def sentence(first, second, giver):
 
 
 # %%
-def run(prompts, source=None, site="", pos=-1, heads=slice(None)):
-    """Logits after the last word; with a source, one site is as in the run on that."""
-    if source is None:
+def run(prompts, cache=None, site="", pos=-1, heads=slice(None)):
+    """Logits after the last word; with another run's cache, one site is as in that run."""
+    if cache is None:
         return model(prompts)[:, -1]
-    _, cache = model.run_with_cache(source)
 
     def put(act, hook):
         act[:, pos, heads] = cache[site][:, pos, heads]
@@ -53,8 +52,9 @@ pairs = ("Ben", sentence("Ada", "Ben", "Ada")), ("Tom", sentence("Tom", "Ben", "
 bars = {}
 for answer, other in pairs:
     bar = bars[f"{WORDS[run(clean).argmax()]} becomes {WORDS[run(other).argmax()]}"] = {}
+    _, cache = model.run_with_cache(other)
     for site, heads in ((Z0, [0, 1, 2, 3]), (Z1, [0, 1]), (Z1, [2, 3])):
-        logits = torch.cat([run(clean), run(clean, other, site, -1, heads), run(other)])
+        logits = torch.cat([run(clean), run(clean, cache, site, -1, heads), run(other)])
         lead = logits[:, WORDS.index("Ada")] - logits[:, WORDS.index(answer)]
         bar[f"layer {site[7]}, heads {heads}"] = float((lead[0] - lead[1]) / (lead[0] - lead[2]))
 plots.bars(bars, y_title="share of the way")
@@ -153,7 +153,8 @@ for name, others in corrupted.items():
 # %%
 R0 = "blocks.0.hook_resid_pre"
 clean_margin, order_margin = margins(run(prompts)).mean(), margins(run(corrupted["order"])).mean()
-patched = margins(run(prompts, corrupted["order"], R0, 6)).mean()
+_, cache = model.run_with_cache(corrupted["order"])
+patched = margins(run(prompts, cache, R0, 6)).mean()
 share = (clean_margin - patched) / (clean_margin - order_margin)
 print(f"order: margin {clean_margin:.3f} clean, {order_margin:.3f} corrupted, {patched:.3f} patched")
 print(f"share of the way: {share:.0f}")
@@ -202,11 +203,11 @@ NODES |= {"layer 0, last word": (Z0, -1)}
 
 
 def measure(corruptions, nodes):
-    ends = [margins(run(source)) for source in corruptions.values()]
-    patched = [
-        torch.stack([margins(run(prompts, source, *node)) for node in nodes.values()])
-        for source in corruptions.values()
-    ]
+    ends, patched = [], []
+    for others in corruptions.values():
+        logits, cache = model.run_with_cache(others)
+        ends.append(margins(logits[:, -1]))
+        patched.append(torch.stack([margins(run(prompts, cache, *node)) for node in nodes.values()]))
     return effect_table(margins(run(prompts)), torch.stack(ends), torch.stack(patched))
 
 
@@ -261,8 +262,9 @@ for name, rival in (("roles", prompts[:, 12]), ("receiver", spare)):
 # %%
 before = run(prompts)
 for variable, who in (("giver", prompts[:, 12]), ("receiver", receivers)):
+    _, cache = model.run_with_cache(corrupted[variable])
     for name in ("layer 0, last word", "layer 1, heads 2, 3"):
-        moved = run(prompts, corrupted[variable], *NODES[name]) - before
+        moved = run(prompts, cache, *NODES[name]) - before
         old, new = (moved.gather(1, one[:, None]).mean() for one in (who, spare))
         print(f"{name}, another {variable}: the old one {old:+.1f}, the new one {new:+.1f}")
 attention = model.run_with_cache(prompts)[1]["pattern", 1][:, 2:, -1, 12].mean()
@@ -279,7 +281,7 @@ print(f"heads 2 and 3 attend to the word that gives: {attention:.2f}")
 
 # %%
 halves = {"word 6 alone": (R0, 6), "word 8 alone": (R0, 8), "both": (R0, [6, 8])}
-effects = measure(corrupted, halves)[:, 3]
+effects = measure({name: corrupted[name] for name in ("roles", "order")}, halves)[:, 1]
 for name, effect in zip(halves, effects):
     print(f"order, {name}: {effect:z.2f}")
 change = margins(run(corrupted["order"])) - margins(run(prompts))
@@ -391,8 +393,9 @@ puzzle.grade("my_heads", my_heads)
 # %% open="play"
 print(*WORDS)
 one, other = sentence("Ada", "Ben", "Ben"), sentence("cake", "Ben", "Ben")
+_, cache = model.run_with_cache(other)
 for name, node in NODES.items():
-    logits = run(one, other, *node)[0]
+    logits = run(one, cache, *node)[0]
     print(f"{name:>20}:", [f"{WORDS[word]} {logits[word]:.1f}" for word in logits.topk(3).indices])
 
 # %% [markdown]
