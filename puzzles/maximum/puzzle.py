@@ -152,8 +152,9 @@ def loudest_against(scores, writes, best, length):
     """Of those that vote worst against best, one for each rival, the one with the smallest lead."""
     weight = (scores.double() - scores.max()).exp()[: best + 1, None]
     votes = weight * (writes.double()[: best + 1, best, None] - writes.double()[: best + 1])
-    worst = {int(votes[:, rival].argmin()) for rival in range(votes.shape[1]) if rival != best}
-    return min(sorted(worst), key=lambda r: lead_of(scores, writes, best, [best] + [r] * (length - 1)))
+    worst = sorted({int(votes[:, rival].argmin()) for rival in range(votes.shape[1]) if rival != best})
+    lists = torch.tensor([[best] + [r] * (length - 1) for r in worst])
+    return worst[leads(logits_of(scores, writes, lists), best).argmin()]
 
 
 RULES = {
@@ -194,15 +195,15 @@ def hardest_cases(rng):
         writes = 1.5 * torch.randn(n + 1, n, generator=rng) + 3 * torch.eye(n + 1, n)
         writes[best, best] -= 5.0 * int(torch.randint(2, (), generator=rng))  # then copies of best itself may do harm
         given = (scores, writes, best, length)
-        if all(repeated(name, *given) == repeated("hardest", *given) for name in {one for one, _ in apart}):
+        hardest = repeated("hardest", *given)
+        if all(repeated(name, *given) == hardest for name in {one for one, _ in apart}):
             continue  # it tells nothing new apart
         lists = {name: repeated(name, *given) for name in RULES}
-        behind = {name: lead_of(scores, writes, best, one) for name, one in lists.items()}
-        wrong = {name for name in RULES if lists[name] != lists["hardest"]}
-        near = [name for name in wrong if behind[name] - behind["hardest"] < 0.05]
-        near += [0] * (lead_of(scores, writes, best, spread(*given)) - behind["hardest"] < 0.05)
+        wrong = {name: numbers for name, numbers in lists.items() if numbers != hardest}
+        tried = torch.tensor([hardest, spread(*given), *wrong.values()])
+        least, *others = leads(logits_of(scores, writes, tried), best).tolist()
         new = {(a, b) for a, b in apart if a in wrong and lists[a] != lists[b]}
-        if new and not near:
+        if new and min(others) - least >= 0.05:
             apart -= new
             yield Case(given)
 

@@ -287,29 +287,29 @@ model = load_model("mini-gpt2")
 right, wrong = model.to_single_token(")"), model.to_single_token("]")
 
 
-def put(z, hook, head, source):
-    z[:, :, head] = source[:, :, head]
+def odds(prompts, hooks=()):
+    """The log odds of ) over ] after each prompt."""
+    logits = model.run_with_hooks(prompts, fwd_hooks=list(hooks))[:, -1]
+    return logits[:, right] - logits[:, wrong]
 
 
-# %%
-def head_and_rest(clean, corrupted, layer, head):
-    """The log odds of ) over ], shape [2, 2]: the head from either prompt, the rest from either."""
-    name, outputs = f"blocks.{layer}.attn.hook_z", torch.zeros(2, 2)
-    prompts = [model.to_tokens(corrupted), model.to_tokens(clean)]
-    sources = [model.run_with_cache(prompt)[1][name] for prompt in prompts]
-    for i, j in itertools.product((0, 1), repeat=2):
-        patch = functools.partial(put, head=head, source=sources[i])
-        logits = model.run_with_hooks(prompts[j], fwd_hooks=[(name, patch)])[0, -1]
-        outputs[i, j] = logits[right] - logits[wrong]
-    return outputs
+def exchange(z, hook, head):  # each of two prompts gets the head as it is on the other
+    z[:, :, head] = z.flip(0)[:, :, head]
 
 
 # %%
 def four_heads(code):
-    heads = itertools.product((0, 1), repeat=2)  # two layers of two
-    return torch.stack([head_and_rest(code, code.replace("(", "["), *head) for head in heads])
+    """The log odds, shape [4, 2, 2]: each head from either prompt, the rest from either; corrupted comes first."""
+    prompts = model.to_tokens([code.replace("(", "["), code])
+    own, outputs = odds(prompts), []
+    for layer, head in itertools.product((0, 1), repeat=2):  # two layers of two
+        patch = (f"blocks.{layer}.attn.hook_z", functools.partial(exchange, head=head))
+        exchanged = odds(prompts, [patch])  # corrupted but for a clean head, clean but for a corrupted one
+        outputs.append([[own[0], exchanged[1]], [exchanged[0], own[1]]])
+    return torch.tensor(outputs)
 
 
+# %%
 for code in ("print(i", "print(x, y"):
     runs = four_heads(code)
     print(f"{code}: log odds {runs[0, 0, 0]:.1f} corrupted, {runs[0, 1, 1]:.1f} clean")

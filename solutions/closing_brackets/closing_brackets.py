@@ -90,7 +90,13 @@ def every(shape):
 
 
 # %%
-odds = {brackets: ask(brackets) for shape in ("(", "((", "(((") for brackets in every(shape)}
+def ask_every(shape):
+    """What ask says of every way to write a shape, from one run."""
+    tokens = model.to_tokens([prompt(brackets, words) for brackets in every(shape) for words in draws])
+    return dict(zip(every(shape), log_odds(model(tokens)[:, -1]).split(len(draws))))
+
+
+odds = ask_every("(") | ask_every("((") | ask_every("(((")
 for depth in (1, 2, 3):
     right = torch.cat([(odds[b] > 0) == (b[-1] == "(") for b in odds if len(b) == depth]).float().mean()
     print(f"{depth} open: {right:.0%} right")
@@ -173,8 +179,9 @@ puzzle.grade("agreement", agreement)
 SHAPES = "( (( (() ()( ((( ((() (()( ()(( ((()) (()() (())( ()(() ()()("
 model_says, says = [], []
 for shape in SHAPES.split():
-    odds = torch.stack([ask(brackets) for brackets in every(shape)])  # [way to write it, draw of words]
-    model_says.append((odds > odds.mean(0)).flatten())
+    odds |= ask_every(shape) if every(shape)[0] not in odds else {}  # three shapes are asked already
+    ways = torch.stack([odds[brackets] for brackets in every(shape)])  # [way to write it, draw of words]
+    model_says.append((ways > ways.mean(0)).flatten())
     rules = [[rule(b) > 0 for b in every(shape) for _ in draws] for rule in CANDIDATES.values()]
     says.append(torch.tensor(rules))
 model_says, says = torch.cat(model_says), torch.cat(says, dim=1)
@@ -213,7 +220,8 @@ def closings(source):
 # %%
 def right_on(some, hooks=()):
     """Which of these closings the model gets right, from the 40 tokens before each."""
-    rows = torch.tensor([model.tokenizer(text)["input_ids"][-40:] for text, *_ in some])
+    texts = model.tokenizer([text for text, *_ in some])["input_ids"]
+    rows = torch.tensor([tokens[-40:] for tokens in texts])
     says_round = log_odds(model.run_with_hooks(rows, fwd_hooks=list(hooks))[:, -1]) > 0
     return says_round == torch.tensor([closer == ")" for _, closer, *_ in some])
 
@@ -223,8 +231,8 @@ real = [one for source in files for one in closings(source)]
 hard = [one for one in real if one[1] + one[2] in (")[", "](")]
 
 # %%
-sample, on_hard = right_on(real[::8]).float().mean(), right_on(hard).float().mean()
-print(f"{len(real):,} closings in real code; of every eighth, {sample:.1%} are right")
+sample, on_hard = right_on(real[::16]).float().mean(), right_on(hard).float().mean()
+print(f"{len(real):,} closings in real code; of every sixteenth, {sample:.1%} are right")
 print(f"{len(hard)} of all tell a stack from the nearest opener; {on_hard:.0%} are right")
 always = sum(closer == ")" for _, closer, *_ in hard) / len(hard)
 print(f"on these, somebody who always says ) has {always:.0%} right")
@@ -403,18 +411,25 @@ def key_of(one):
     return next(i for i, (_, end) in enumerate(spans) if end > len(text) - back) - len(spans)
 
 
-def n_right(some, heads, further):
-    """How many are right if these heads look away from the nearest opener, or from a token further on."""
-    by_key = itertools.groupby(sorted(some, key=key_of), key_of)
-    return sum(int(right_on(list(ones), looking_away(heads, key + further)).sum()) for key, ones in by_key)
+# %%
+def n_right(some, keys, heads, further):
+    """How many are right if these heads look away from each one's own key, or from a token further on."""
+
+    def edit(pattern, hook, head):
+        return torch.cat([look_away(row, head, key + further) for row, key in zip(pattern.split(1), keys)])
+
+    hooks = [(f"blocks.{layer}.attn.hook_pattern", partial(edit, head=head)) for layer, head in heads]
+    return int(right_on(some, hooks).sum())
 
 
 # %%
 lucky = [one for one in real if one[-1] and one[1] + one[2] not in (")[", "](")]  # closed, and of the right kind
+keys_of = [[key_of(one) for one in some] for some in (hard, lucky)]
 runs = {"nothing": ([], 0), "the closed opener": (voters, 0), "the token after it": (voters, 1)}
 runs["the closed opener, L1H2 and L2H2"] = ([(1, 2), (2, 2)], 0)
 for name, (heads, further) in runs.items():
-    found = [f"{n_right(some, heads, further)} of {len(some)}" for some in (hard, lucky)]
+    counts = [n_right(some, keys, heads, further) for some, keys in zip((hard, lucky), keys_of)]
+    found = [f"{count} of {len(some)}" for count, some in zip(counts, (hard, lucky))]
     print(f"right behind the wrong kind: {found[0]}, behind the right kind: {found[1]}; looking away from {name}")
 
 # %% [markdown]

@@ -41,9 +41,9 @@ def plant(seed, pairs=0):
 
 
 # %%
-def train(x, l1, seed, n_units=48, steps=700):
+def train(x, l1, seed, n_units=48, steps=700, rate=0.02):
     settings = {"d_dictionary": n_units, "l1": l1, "seed": seed, "steps": steps}
-    settings |= {"batch": 256, "warmup": 100, "learning_rate": 0.02}
+    settings |= {"batch": 256, "warmup": steps // 7, "learning_rate": rate}
     torch.set_default_dtype(torch.float64)  # in double precision all machines find the same
     sae = dictionary.fit(dataclasses.replace(dictionary.DICTIONARY, **settings), x.double())
     torch.set_default_dtype(torch.float32)
@@ -290,7 +290,7 @@ puzzle.predict("found of the eight", ..., because="", sure=...)
 # %%
 features, strengths, x_paired = plant(seed=1, pairs=8)
 both = normalize(features[:8] + features[8:16], dim=1)
-twins = [train(x_paired, 1.0, seed=seed) for seed in (0, 7)]
+twins = [train(x_paired, 1.0, seed=seed, steps=300, rate=0.04) for seed in (0, 7)]  # larger steps, and fewer
 for where, sae in zip(("from the features", "from elsewhere"), twins):
     groups = matched_cosines(sae.W_dec, features).split([8, 8, 32])
     named = zip(("eight", "brought along", "others"), groups)
@@ -359,7 +359,7 @@ blank = torch.randn(resid.shape, generator=rng) @ spread.T + resid.mean(0)
 # %%
 agree = {"two autoencoders": {}, "components of two halves": {}}
 for name, rows in {"mini-python": resid, "random rows": blank}.items():
-    pair = [train(rows, 2.0, seed=seed, n_units=64, steps=150).W_dec for seed in (0, 1)]
+    pair = [train(rows, 2.0, seed=seed, n_units=64, steps=60, rate=0.03).W_dec for seed in (0, 1)]
     halves = components(rows[::2]), components(rows[1::2])[64:128]  # the 64 largest
     for kind, (units, others) in zip(agree, (pair, halves)):
         agree[kind][name] = float(matched_cosines(units, others).mean())
@@ -387,12 +387,15 @@ for name, some in {"dictionary": on[:, often], "random directions": on_by_chance
 
 
 # %%
+usual = neurons.mean(0).view(2, -1)  # [layer, neuron]
+
+
 def left(off):
     """The unit's mean activation, where it was on, with the neurons of ``off`` held at their means."""
-    parts = zip(sites, off.view(2, -1), neurons.mean(0).view(2, -1))
+    parts = zip(sites, off.view(2, -1), usual)
     hooks = [(site, lambda acts, hook, k=k, mean=mean: torch.where(k, mean, acts)) for site, k, mean in parts]
     stream = model.run_with_hooks(tokens[:10], fwd_hooks=hooks, stop_at_layer=2)
-    return large.encode(stream.flatten(0, 1))[where, unit].mean()
+    return large.encode(stream.flatten(0, 1)[where])[:, unit].mean()
 
 
 # %%
@@ -445,7 +448,7 @@ plots.lines(numbers, rest, x_title="neurons held at their mean", y_title="share 
 
 # %% open="play"
 price, width = 2.0, 96
-sae = train(x, price, seed=3, n_units=width, steps=400)
+sae = train(x, price, seed=3, n_units=width, steps=200, rate=0.04)
 cosines, some = matched_cosines(sae.W_dec, features), sae.encode(x)
 active, dead = (some > 0).sum(1).float().mean(), (some == 0).all(0).sum()
 print(f"{explained(x, sae(x)):.1%} explained, {active:.1f} units on at a time, {dead} dead")

@@ -32,11 +32,11 @@ END = 32  # the numbers are 0 to 31; token 32 stands behind every list
 
 
 # %%
-def model(w, lists):  # logits, [batch, 32]
-    x = w["W_E"][F.pad(lists, (0, 1), value=END)]
-    q, k, v = x[:, -1:] @ w["W_Q"], x @ w["W_K"], x @ w["W_V"]
-    pattern = (q @ k.mT / k.shape[-1] ** 0.5).softmax(-1)
-    return ((x[:, -1:] + pattern @ v @ w["W_O"]) @ w["W_U"])[:, 0]
+def model(w, lists):  # logits, [batch, 32]; a token has one key and one value, wherever it stands
+    tokens, end = F.pad(lists, (0, 1), value=END), w["W_E"][END]
+    q, k, v = end @ w["W_Q"], (w["W_E"] @ w["W_K"])[tokens], (w["W_E"] @ w["W_V"])[tokens]
+    pattern = (k @ q / k.shape[-1] ** 0.5).softmax(-1)
+    return (end + (pattern[:, None] @ v)[:, 0] @ w["W_O"]) @ w["W_U"]
 
 
 def fresh(seed):  # W_E is [33, 16], W_U is [16, 32], the others are [16, 16]
@@ -290,7 +290,7 @@ print(f"a random list of five fails once in {32**5 / orders:,.0f}")
 # The second head was trained on lists `a, b, b, b, b`. And an untrained one.
 
 # %%
-safe = train([0, 1, 1, 1, 1], steps=1500)
+safe = train([0, 1, 1, 1, 1], steps=1000)
 heads = {"on pairs": w, "on copies": safe, "untrained": {name: one.float() for name, one in fresh(2).items()}}
 for name, head in heads.items():
     passed = [int(correct(head, lists).sum()) for lists in (pairs, *tests.values())]

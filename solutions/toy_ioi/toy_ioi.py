@@ -170,11 +170,12 @@ def path_patch(model, prompts, others, sender, receiver) -> Float[Tensor, "batch
     """
     ### BEGIN SOLUTION
     layer, head, pos = sender
-    clean, changed = (model.run_with_cache(tokens)[1] for tokens in (prompts, others))
-    said = [clean["z", each].clone() for each in range(model.cfg.n_layers)]
+    each_z = [f"blocks.{each}.attn.hook_z" for each in range(model.cfg.n_layers)]
+    clean, changed = (model.run_with_cache(tokens, names_filter=each_z)[1] for tokens in (prompts, others))
+    said = [clean[site].clone() for site in each_z]
     said[layer][:, pos, head] = changed["z", layer][:, pos, head]
-    with model.hooks(fwd_hooks=[(f"blocks.{each}.attn.hook_z", put(z)) for each, z in enumerate(said)]):
-        heard = model.run_with_cache(prompts)[1][receiver]
+    with model.hooks(fwd_hooks=[(site, put(z)) for site, z in zip(each_z, said)]):
+        heard = model.run_with_cache(prompts, names_filter=receiver)[1][receiver]
     return model.run_with_hooks(prompts, fwd_hooks=[(receiver, put(heard, pos))])[:, -1]
     ### END SOLUTION
 
