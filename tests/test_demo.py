@@ -150,7 +150,7 @@ def test_every_part_can_be_got_wrong_alone(slug):
 def test_no_right_answer_uses_a_wrong_one():
     bank = Bank.of(ROOT, SLUGS[0])
     first, second = (part.name for part in bank.puzzle.parts[:2])
-    bank.cells.append(("a-cell", {"between"}, {second}))
+    bank.cells.append(("a-cell", frozenset({"between"}), frozenset({second})))
     for source in (f"def {first}(W):\n    return {second}(W)\n", f"def {first}(W):\n    return between + 1\n"):
         bank.right[first] = [source]
         lost = {second: ("", {"outcome": Outcome.NOT_ATTEMPTED.value, "symptom": None})}

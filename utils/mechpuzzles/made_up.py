@@ -57,9 +57,8 @@ class Bank:
     variables: dict[str, str]  # of the parts that ask for a value
     right: dict[str, list[str]] = field(default_factory=dict)
     wrong: dict[str, list[Wrong]] = field(default_factory=dict)
-    cells: list[tuple[str, frozenset[str], frozenset[str]]] = field(
-        default_factory=list
-    )  # of the release: id, defined, used
+    # Of the release's cells: the id, the names that it defines, and those that it uses.
+    cells: list[tuple[str, frozenset[str], frozenset[str]]] = field(default_factory=list)
     open: dict[str, str] = field(default_factory=dict)  # the cells that learners may change, by id
 
     @classmethod

@@ -300,7 +300,8 @@ def _outputs(kept: NotebookNode, run: NotebookNode, say: Callable[[str], None]) 
     if [cell.id for cell in kept.cells] != [cell.id for cell in run.cells]:
         say("the notebook that was run has other cells than the built one")
     for old, new in zip(kept.cells, run.cells, strict=False):
-        was, now = _shown(old), _shown(new)
+        shown = _words if _is_printed_card(new) else _shown
+        was, now = shown(old), shown(new)
         if NUMBER.sub("#", was) != NUMBER.sub("#", now):
             say(f"cell {new.id} no longer shows the words that the built notebook holds")
             continue
@@ -311,15 +312,24 @@ def _outputs(kept: NotebookNode, run: NotebookNode, say: Callable[[str], None]) 
 
 
 def _shown(cell: NotebookNode) -> str:
-    """What a cell shows, however it reached the page; of a card its words, which are all that is printed in grading."""
+    """What a cell shows, in however many pieces its lines came."""
     from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
-    if cell.id.startswith(("check-", "reveal-")):
-        outputs = cell.get("outputs", [])
-        said = " ".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
-        return " ".join(BOLD.sub("", said).split())
     merged, _ = CoalesceStreamsPreprocessor().preprocess_cell(copy.deepcopy(cell), {}, 0)
     return json.dumps(merged.get("outputs", []), sort_keys=True)
+
+
+def _is_printed_card(cell: NotebookNode) -> bool:
+    """Whether a cell has printed the words of its card, as it does while it is graded."""
+    kinds = {output.output_type for output in cell.get("outputs", [])}
+    return cell.id.startswith(("check-", "reveal-")) and kinds == {"stream"}
+
+
+def _words(cell: NotebookNode) -> str:
+    """A card's words, printed or drawn."""
+    outputs = cell.get("outputs", [])
+    said = " ".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs)
+    return " ".join(BOLD.sub("", said).split())
 
 
 def _points(notebook: NotebookNode) -> float:

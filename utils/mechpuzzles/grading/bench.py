@@ -26,8 +26,8 @@ STUBS_LEFT = (0, 0, 1, 2)  # how many parts each fourth learner has left as rele
 def bench_grading(submissions: int = 20, slug: str = "similar_embeddings", stock: int | None = None) -> dict[str, Any]:
     """Grade the same submissions by `nbgrader autograde` and by `mechpuzzles grade`, sandbox and trusted grader on.
 
-    Of all submissions, or of the first ``stock``: it takes as long for each, however many there are, and some ten
-    seconds.
+    By stock nbgrader only the first ``stock`` of them, or all if it is None: it takes some ten seconds for each,
+    however many there are.
 
     Seconds are per submission, of wall and of processor time of all processes. ``ours`` holds all starts, the fork
     server's too, which serves one class after another; ``steady`` is a second time with it running. In each quarter of
