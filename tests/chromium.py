@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from .conftest import missing
 
@@ -24,6 +24,19 @@ def running() -> Iterator[Browser]:
         chromium = driver.chromium.launch(executable_path=path, args=QUIET)
         yield chromium
         chromium.close()
+
+
+def until_formgrader_has_loaded(page: Page) -> None:
+    """Wait until a submission's page of the formgrader has its marks, a minute at most.
+
+    Asked from outside again and again: Playwright's `wait_for_function` evaluates text inside the page, which the
+    page's policy forbids.
+    """
+    for _ in range(600):
+        if page.evaluate("typeof formgrader !== 'undefined' && formgrader.loaded && formgrader.grades?.length > 0"):
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"{page.url} does not load")
 
 
 # The colours of an element's text and of what is behind it, all veils laid on each other, from 0 to 255.

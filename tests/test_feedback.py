@@ -19,6 +19,7 @@ from nbformat import v4
 
 from mechpuzzles.grading import feedback
 
+from .chromium import until_formgrader_has_loaded
 from .jupyter import serving
 
 ROOT = Path(__file__).parents[1]
@@ -348,7 +349,7 @@ def text_of(page: Path) -> str:
 def test_a_person_marks_offline_and_makes_feedback_by_a_button(browser, course, formgraders):
     page = browser.new_page()
     page.goto(formgraders["ours"]["attacker"])
-    page.wait_for_function("formgrader.loaded && formgrader.grades && formgrader.grades.length")
+    until_formgrader_has_loaded(page)
     page.locator("#why").fill("2")
     with page.expect_response(lambda answer: "/api/grade/" in answer.url and answer.request.method == "PUT"):
         page.locator("#why").press("Tab")

@@ -19,6 +19,7 @@ from mechpuzzles.grading import driver, sandbox
 from mechpuzzles.grading.regrade import regrade
 from mechpuzzles.report.records import ABSENT, UNGRADED
 
+from .chromium import until_formgrader_has_loaded
 from .conftest import missing
 from .courses import ROOT, auto_scores, check_cell
 from .forking import needs_linux, own_fork_server
@@ -150,7 +151,7 @@ def marked(made, collected, graded, browser):
     with serving(course.root.with_name("log"), course.root, "jupyter_server", **settings) as address:
         page = browser.new_page()
         page.goto(f"{address}/formgrader/submissions/{page_id}/")
-        page.wait_for_function("formgrader.loaded && formgrader.grades && formgrader.grades.length")
+        until_formgrader_has_loaded(page)
         shown = {
             "title": page.title(),
             "scheme": " ".join(page.locator(f".cell:has(#{cell}) ~ details.scheme").first.inner_text().split()),

@@ -43,6 +43,7 @@ from mechpuzzles.puzzle import Puzzle, load_puzzle
 from mechpuzzles.verdicts import NotYet, Outcome, PlainError
 
 GRACE = 5.0  # seconds beyond a limit that the learner's process has for keeping it by itself
+ENDING = 20.0  # seconds that it has for ending, when it has hung up: on a busy machine, its sandbox takes some
 SLACK = 1.0  # seconds beyond a part's time limit that handing over may take
 STARTS = 8  # of the learner's process, for one notebook
 TEXT = 4_000  # characters kept of an error's message
@@ -294,7 +295,7 @@ class Grading:
         if self.learner is None:
             return Died()
         learner, self.learner = self.learner, None
-        status = learner.end(GRACE if isinstance(error, HungUp) else 1.0)  # it is ending: how, may take a moment
+        status = learner.end(ENDING if isinstance(error, HungUp) else 1.0)
         self.result.cpu_s += learner.process.spent.get("cpu_s", 0.0)
         self.result.max_mb = max(self.result.max_mb, learner.process.spent.get("max_mb", 0.0))
         if isinstance(error, Silent):
