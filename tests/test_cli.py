@@ -138,6 +138,16 @@ def test_start_opens_one_puzzle_at_a_time(launched):
     assert (result.exit_code, result.output, launched) == (2, "start opens one puzzle at a time\n", [])
 
 
+@pytest.mark.parametrize(("slug", "page"), [([], "index.ipynb"), ([SLUGS[0]], f"{SLUGS[0]}/{SLUGS[0]}.ipynb")])
+def test_start_without_lab_says_what_to_open_in_another_editor(launched, tmp_path, slug, page):
+    result = call("start", *slug, "--no-lab")
+    assert result.output == f"Open {tmp_path / 'work' / page} with the Python {sys.executable}.\n"
+    assert (tmp_path / "work" / page).is_file()
+    result = call("start", *slug, "--no-lab", "--port=8890")
+    assert (result.exit_code, result.output) == (2, "--port=8890 is an option of JupyterLab, and --no-lab opens none\n")
+    assert not launched
+
+
 def test_start_refuses_a_folder_that_cannot_be_written(launched, tmp_path):
     (tmp_path / "work").write_text("")
     result = call("start")

@@ -2,9 +2,11 @@
 
 import json
 
+import nbformat
 import numpy as np
 import pytest
 import torch
+from nbclient import NotebookClient
 
 from mechpuzzles import plots
 from mechpuzzles.geometry import centre, cosine_histogram
@@ -53,6 +55,34 @@ def test_it_shows_on_any_page_and_says_itself_elsewhere(histograms, monkeypatch)
     picture._ipython_display_()
     assert shown[0]["text/plain"] == picture.alt
     assert json.loads(picture.to_json())["layout"]["paper_bgcolor"] == "rgba(0, 0, 0, 0)"
+
+
+IN_A_KERNEL = """
+import os, sys
+from mechpuzzles import plots
+os.environ |= {}
+picture = plots.lines(range(3), {{"a": [1.0, 2.0, 4.0]}}, x_title="layer", y_title="norm")
+mine, quick = picture._bundle(), "plotly.io._renderers" not in sys.modules
+theirs, kind = picture._repr_mimebundle_(), "application/vnd.plotly.v1+json"
+print(quick, mine.get(kind) == theirs.get(kind), list(mine) == list(theirs), *theirs)  # HTML has a new id each time
+"""
+
+
+@pytest.mark.parametrize(
+    ("environment", "said"),
+    [
+        ({}, "True True True application/vnd.plotly.v1+json"),
+        ({"VSCODE_PID": "1"}, "True True True application/vnd.plotly.v1+json"),
+        ({"COLAB_NOTEBOOK_ID": "1"}, "False True True text/html"),
+    ],
+    ids=["JupyterLab", "VS Code", "Colab"],
+)
+def test_in_a_kernel_it_shows_what_plotly_would_where_the_learner_looks(tmp_path, environment, said):
+    cell = nbformat.v4.new_code_cell(IN_A_KERNEL.format(environment))
+    resources = {"metadata": {"path": str(tmp_path)}}
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    NotebookClient(notebook, kernel_name="python3", timeout=100, resources=resources).execute(cleanup_kc=True)
+    assert cell.outputs[0].text.strip() == said
 
 
 def test_names_must_fit(histograms):

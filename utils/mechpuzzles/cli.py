@@ -256,7 +256,13 @@ Work = Annotated[
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def start(context: typer.Context, work: Work = None) -> None:
+def start(
+    context: typer.Context,
+    work: Work = None,
+    lab: Annotated[
+        bool, typer.Option("--lab/--no-lab", help="Or only fill your folder, and say what to open in VS Code.")
+    ] = True,
+) -> None:
     """Open JupyterLab on the series, or on a puzzle: start SLUG.
 
     It opens in a folder of yours: what you do not have yet is copied there, what you have is left alone. Further
@@ -274,6 +280,8 @@ def start(context: typer.Context, work: Work = None) -> None:
         raise refused(f"no puzzle {unknown[0]!r}; there are {known}. Options for JupyterLab are written --port=8890.")
     if named[1:]:
         raise refused("start opens one puzzle at a time")
+    if options and not lab:
+        raise refused(f"{options[0]} is an option of JupyterLab, and --no-lab opens none")
     try:
         workspace.prepare(folder)
     except ImportError as error:
@@ -283,11 +291,14 @@ def start(context: typer.Context, work: Work = None) -> None:
     if slug and workspace.outdated(slug, folder):
         fresh = f"`mechpuzzles reset {slug}` gives a fresh copy and keeps yours"
         errors.print(f"{slug} has changed since you began; {fresh}.", soft_wrap=True, markup=False)
+    page = f"{slug}/{slug}.ipynb" if slug else workspace.INDEX
+    if not lab:
+        console.print(f"Open {folder / page} with the Python {sys.executable}.", markup=False, soft_wrap=True)
+        return
     from mechpuzzles.grading import warm
 
     warm.serve_learners()
     os.chdir(folder)
-    page = f"{slug}/{slug}.ipynb" if slug else workspace.INDEX
     command = [sys.executable, "-m", "jupyterlab", *options, page]
     if os.name == "nt":  # where execv comes back at once
         raise typer.Exit(subprocess.call(command))

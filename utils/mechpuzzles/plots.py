@@ -23,8 +23,8 @@ PREDICTION_COLOUR = palette.VERMILION
 # Readable on a white page and on a black one.
 INK, GRID, CLEAR = palette.GREY, "rgba(128, 128, 128, 0.2)", "rgba(0, 0, 0, 0)"
 INVISIBLE = "\u200b"  # a space of no width
-_ELSEWHERE = {  # where plotly shows a figure in another way than in JupyterLab (plotly.io._renderers)
-    *("PLOTLY_RENDERER", "COLAB_NOTEBOOK_ID", "AZURE_NOTEBOOKS_HOST", "VSCODE_PID", "NTERACT_EXE"),
+_ELSEWHERE = {  # where plotly shows a figure in another way than in JupyterLab and VS Code (plotly.io._renderers)
+    *("PLOTLY_RENDERER", "COLAB_NOTEBOOK_ID", "AZURE_NOTEBOOKS_HOST"),
     *("COCALC_PROJECT_ID", "DATABRICKS_RUNTIME_VERSION", "KAGGLE_KERNEL_RUN_TYPE"),
 }
 
