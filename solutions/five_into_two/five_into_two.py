@@ -4,7 +4,7 @@
 # A small model reads five *features*. Each is on with some chance, its *density*, and then between 0 and 1; otherwise it is 0.
 # The model may keep two numbers, and has to give back all five:
 #
-#     hidden = x @ W                          # W is [feature, d_hidden], here [5, 2]
+#     hidden = x @ W  # W is [feature, d_hidden], here [5, 2]
 #     out = relu(hidden @ W.T + b)
 #
 # Without the ReLU this is PCA, and two features' worth comes back. With it, at density 0.05, more than four.
@@ -142,7 +142,9 @@ def arrows(panels):  # each row of W as an arrow from its panel's middle
     for place, (name, W) in enumerate(panels.items()):
         for feature, (across, up) in enumerate(W.tolist()):
             ends = {"x": [3 * place, 3 * place + across], "y": [0, up], "text": ["", str(feature)]}
-            picture.add_scatter(**ends, mode="lines+text", line={"color": plots.COLOURS[place % 4]})
+            beyond = f"{'top' if up > 0 else 'bottom'} {'right' if across > 0 else 'left'}"
+            line = {"color": plots.COLOURS[place % 4]}
+            picture.add_scatter(**ends, mode="lines+text", textposition=beyond, line=line)
         picture.say(f"{name}: of length " + ", ".join(f"{row.norm():.1f}" for row in W) + ".")
     plots.dress(picture, "", "")
     picture.update_layout(showlegend=False, yaxis={"scaleanchor": "x", "showticklabels": False})

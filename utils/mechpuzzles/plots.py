@@ -179,7 +179,7 @@ def dress(picture: Picture, x_title: str, y_title: str) -> None:
     )
     grid = {"zeroline": False, "gridcolor": GRID, "automargin": True}  # tilted labels push the title out of their way
     picture.update_xaxes(title={"text": x_title}, **grid)
-    picture.update_yaxes(title={"text": y_title}, **grid)
+    picture.update_yaxes(title={"text": y_title, "standoff": 8}, **grid)  # and so do long ones
 
 
 def _predicted(picture: Picture, prediction: float | int | None) -> Picture:
