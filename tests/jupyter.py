@@ -1,4 +1,4 @@
-"""A Jupyter server of a test's own."""
+"""Jupyter servers and kernels of a test's own."""
 
 import os
 import socket
@@ -9,6 +9,9 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
 
 
 @contextmanager
@@ -40,3 +43,11 @@ def serving(log: Path, cwd: Path, module: str, *arguments: str, **environment: s
         except subprocess.TimeoutExpired:
             server.kill()  # its kernels end when they find it gone
             server.wait()
+
+
+def run_cells(*sources: str, kernel: str, cwd: str, **settings) -> list[str]:
+    """What the cells of a notebook show."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
+    client = NotebookClient(notebook, kernel_name=kernel, resources={"metadata": {"path": cwd}}, **settings)
+    client.execute(cleanup_kc=True)
+    return ["".join(o.get("text") or str(o.get("data", o.get("evalue"))) for o in c.outputs) for c in notebook.cells]

@@ -259,7 +259,7 @@ def test_a_lost_connection_leads_to_the_fallback(hub):
 
 def test_a_silent_hub_is_given_up_soon(hub, monkeypatch):
     wakes, answers = threading.Event(), []
-    hub.info = lambda name: answers.append(wakes.wait(60))
+    hub.info = lambda name: answers.append(wakes.wait(5))
     monkeypatch.setattr(models, "PATIENCE", 0.1)
     with pytest.raises(models.HubOutOfReach, match="TimeoutError: no answer"):
         models.hub_files("gpt2")

@@ -2,14 +2,14 @@
 
 import json
 
-import nbformat
 import numpy as np
 import pytest
 import torch
-from nbclient import NotebookClient
 
 from mechpuzzles import plots
 from mechpuzzles.geometry import centre, cosine_histogram
+
+from .jupyter import run_cells
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +78,8 @@ print(quick, mine.get(kind) == theirs.get(kind), list(mine) == list(theirs), *th
     ids=["JupyterLab", "VS Code", "Colab"],
 )
 def test_in_a_kernel_it_shows_what_plotly_would_where_the_learner_looks(tmp_path, environment, said):
-    cell = nbformat.v4.new_code_cell(IN_A_KERNEL.format(environment))
-    resources = {"metadata": {"path": str(tmp_path)}}
-    notebook = nbformat.v4.new_notebook(cells=[cell])
-    NotebookClient(notebook, kernel_name="python3", timeout=100, resources=resources).execute(cleanup_kc=True)
-    assert cell.outputs[0].text.strip() == said
+    (shown,) = run_cells(IN_A_KERNEL.format(environment), kernel="python3", cwd=str(tmp_path))
+    assert shown.strip() == said
 
 
 def test_names_must_fit(histograms):

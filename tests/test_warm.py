@@ -10,16 +10,15 @@ import threading
 import time
 from pathlib import Path
 
-import nbformat
 import pytest
 from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning import KernelProvisionerFactory
-from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
 from mechpuzzles.grading import warm
 
 from .forking import needs_linux, own_fork_server, stop
+from .jupyter import run_cells
 
 pytestmark = [
     pytest.mark.xdist_group("warm"),
@@ -30,10 +29,7 @@ pytestmark = [
 
 def run(*sources: str, kernel: str = warm.KERNEL, cwd: str = "/tmp", **settings) -> list[str]:
     """What the cells of a notebook show."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-    client = NotebookClient(notebook, kernel_name=kernel, resources={"metadata": {"path": cwd}}, **settings)
-    client.execute()
-    return ["".join(o.get("text") or str(o.get("data", o.get("evalue"))) for o in c.outputs) for c in notebook.cells]
+    return run_cells(*sources, kernel=kernel, cwd=cwd, **settings)
 
 
 def alive(pid: int) -> bool:
